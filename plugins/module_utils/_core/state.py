@@ -1,0 +1,239 @@
+# Copyright: (c) 2026, physical_ai.edge contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a node remembers: `state.json` as typed values, without I/O.
+
+One file holds, for every tenant and workload, what is current, what was before it and what was refused, and the journal
+of a change in flight. The rename that puts a new file in place is the commit of a change.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing as t
+from dataclasses import dataclass, field
+
+SCHEMA = 1
+KEEP_RELEASES = 50
+KEEP_REFUSED = 10
+
+STEPS = (
+    "admit",
+    "fetch",
+    "verify",
+    "hold",
+    "prepare",
+    "stop_old",
+    "snapshot",
+    "start_new",
+    "startup_probe",
+    "steady_probe",
+    "disarm_old",
+    "commit",
+    "arm_new",
+    "collect",
+)
+"""The steps of a change, in order. With `stop_then_fetch`, `stop_old` comes before `fetch`."""
+
+REVERT_STEPS = ("revert_stop_new", "revert_data", "revert_start_old", "revert_probe_old", "revert_record")
+"""The steps that bring the old version back; a start after a power cut takes the same ones."""
+
+
+class StateError(Exception):
+    """The state file cannot be used; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """One rendered specification as it runs, or ran, in a container of its own.
+
+    `gpus` are those it was given: `id`, `mode`, `memory_mib`, `integrated`, and `cdi`, the engine's name of it, or nothing
+    where the nvidia runtime brings it in.
+    """
+
+    spec: dict
+    spec_digest: str
+    container: str
+    image_id: str
+    release: str
+    sequence: int
+    snapshots: t.Dict[str, str] = field(default_factory=dict)
+    gpus: t.List[t.Dict[str, t.Any]] = field(default_factory=list)
+
+    @property
+    def digest(self) -> str:
+        return self.spec["digest"]
+
+    @property
+    def image_ref(self) -> str:
+        return f"{self.spec['image']}@{self.spec['digest']}"
+
+    def brief(self) -> t.Dict[str, t.Any]:
+        return {"digest": self.digest, "image_id": self.image_id, "release": self.release, "spec": self.spec_digest}
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A rendered specification that failed here: it is not tried again until it changes or is forced."""
+
+    spec_digest: str
+    digest: str
+    release: str
+    cause: str
+    reason: str
+    sequence: int
+    exit_code: t.Optional[int] = None
+    logs: t.Tuple[str, ...] = ()
+
+
+@dataclass
+class Workload:
+    current: t.Optional[Deployment] = None
+    previous: t.Optional[Deployment] = None
+    refused: t.List[Refusal] = field(default_factory=list)
+
+    def refusal(self, spec_digest: str) -> t.Optional[Refusal]:
+        return next((item for item in self.refused if item.spec_digest == spec_digest), None)
+
+    def refuse(self, refusal: Refusal) -> None:
+        self.refused = [item for item in self.refused if item.spec_digest != refusal.spec_digest][-KEEP_REFUSED + 1 :]
+        self.refused.append(refusal)
+
+
+@dataclass
+class Tenant:
+    release: str = ""
+    releases: t.Dict[str, str] = field(default_factory=dict)
+    workloads: t.Dict[str, Workload] = field(default_factory=dict)
+    last: t.Dict[str, t.Any] = field(default_factory=dict)
+
+    def remember_release(self, version: str, content: str) -> None:
+        self.release = version
+        if content:
+            self.releases.pop(version, None)
+            self.releases[version] = content
+            for old in list(self.releases)[:-KEEP_RELEASES]:
+                del self.releases[old]
+
+
+@dataclass
+class Entry:
+    """One workload's part of a change in flight: `stopping` and `started` are set before the engine is asked to."""
+
+    name: str
+    old: t.Optional[Deployment] = None
+    new: t.Optional[Deployment] = None
+    stopping: bool = False
+    started: bool = False
+    snapshots: t.Dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Journal:
+    """A change in flight. Until `committed` the old containers are what must run, after it the new ones."""
+
+    id: str
+    tenant: str
+    release: str
+    step: str
+    boot_id: str
+    entries: t.List[Entry] = field(default_factory=list)
+    fetching: t.List[str] = field(default_factory=list)
+    committed: bool = False
+
+
+@dataclass
+class State:
+    sequence: int = 0
+    tenants: t.Dict[str, Tenant] = field(default_factory=dict)
+    journal: t.Optional[Journal] = None
+    images: t.Dict[str, str] = field(default_factory=dict)
+    suspects: t.List[str] = field(default_factory=list)
+
+    def tenant(self, name: str) -> Tenant:
+        return self.tenants.setdefault(name, Tenant())
+
+    def deployments(self) -> t.Iterator[t.Tuple[str, str, Deployment]]:
+        """(tenant, workload, deployment) of everything that is current."""
+        for tenant_name, tenant in sorted(self.tenants.items()):
+            for workload_name, workload in sorted(tenant.workloads.items()):
+                if workload.current is not None:
+                    yield tenant_name, workload_name, workload.current
+
+    def kept(self) -> t.Iterator[Deployment]:
+        """Everything whose container, image, models and data must stay: current, previous, and a change in flight."""
+        for tenant in self.tenants.values():
+            for workload in tenant.workloads.values():
+                for deployment in (workload.current, workload.previous):
+                    if deployment is not None:
+                        yield deployment
+        for entry in self.journal.entries if self.journal else ():
+            for deployment in (entry.old, entry.new):
+                if deployment is not None:
+                    yield deployment
+
+
+def dump(state: State) -> str:
+    return json.dumps(dict(dataclasses.asdict(state), schema=SCHEMA), indent=1, sort_keys=False) + "\n"
+
+
+def load(text: str) -> State:
+    """:raises StateError: for content that is no state, or that a newer program wrote."""
+    try:
+        data = json.loads(text)
+        schema = data.pop("schema")
+    except (ValueError, KeyError, AttributeError, TypeError):
+        raise StateError(
+            "it is not a state file of this program; it is left as it is. Restore it from a backup, or move it away to start empty"
+        ) from None
+    if not isinstance(schema, int) or schema > SCHEMA:
+        raise StateError(
+            f"it has schema {schema}, this program reads up to {SCHEMA}: install the newer program; nothing was changed"
+        )
+    try:
+        return _state(data)
+    except (KeyError, TypeError, AttributeError) as exc:
+        raise StateError(
+            f"a part of it cannot be read ({type(exc).__name__}: {exc}); it is left as it is. Restore it from a backup"
+        ) from None
+
+
+def _deployment(data: t.Optional[dict]) -> t.Optional[Deployment]:
+    return None if data is None else Deployment(**data)
+
+
+def _workload(data: dict) -> Workload:
+    return Workload(
+        current=_deployment(data["current"]),
+        previous=_deployment(data["previous"]),
+        refused=[Refusal(**dict(item, logs=tuple(item["logs"]))) for item in data["refused"]],
+    )
+
+
+def _tenant(data: dict) -> Tenant:
+    return Tenant(
+        release=data["release"],
+        releases=data["releases"],
+        workloads={name: _workload(item) for name, item in data["workloads"].items()},
+        last=data["last"],
+    )
+
+
+def _journal(data: t.Optional[dict]) -> t.Optional[Journal]:
+    if data is None:
+        return None
+    entries = [
+        Entry(**dict(item, old=_deployment(item["old"]), new=_deployment(item["new"]))) for item in data["entries"]
+    ]
+    return Journal(**dict(data, entries=entries))
+
+
+def _state(data: dict) -> State:
+    return State(
+        sequence=data["sequence"],
+        tenants={name: _tenant(item) for name, item in data["tenants"].items()},
+        journal=_journal(data["journal"]),
+        images=data["images"],
+        suspects=data["suspects"],
+    )

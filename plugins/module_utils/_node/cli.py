@@ -1,0 +1,306 @@
+# Copyright: (c) 2026, physical_ai.edge contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command `edge`: for modules, for systemd, and for the person at the machine."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+import typing as t
+
+from .._core.request import Request, RequestError, read
+from . import devices, launch, ledger, program
+from .errors import NodeError
+from .files import read_json
+from .node import Node
+from .version import VERSION
+
+EPILOG = """examples:
+  edge status                      what runs here
+  edge why quality/inspection      what happened last, and why something is refused
+  edge logs quality/inspection     its last log lines
+  edge hold quality --reason "shift 2 runs until six"
+  edge release quality             let changes go on
+  edge revert quality/inspection   back to the version before
+  edge devices                     cameras, ports and PLCs by the site's names
+  edge ledger                      what became of this node, in order
+"""
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+
+
+def _complain(line: str) -> int:
+    sys.stderr.write(f"edge: {line}\n")
+    return 2
+
+
+def _print(value: t.Any) -> None:
+    _say(json.dumps(value, indent=1))
+
+
+def _read_request(path: str) -> Request:
+    if path == "-":
+        return read(json.load(sys.stdin))
+    data = read_json(path, None)
+    if data is None:
+        raise NodeError("program", f"there is no request {path}")
+    return read(data)
+
+
+def _apply(node: Node, arguments: argparse.Namespace) -> int:
+    request = _read_request(arguments.request)
+    if arguments.request != "-":
+        os.unlink(arguments.request)
+    result = program.apply(node, request)
+    if arguments.request == "-":
+        _print(result)
+    else:  # whoever waits reads the result elsewhere; this goes into the journal
+        _say(f"{result['class']}: {result['msg']}")
+    return 0
+
+
+def _plan(node: Node, arguments: argparse.Namespace) -> int:
+    request = _read_request(arguments.request)
+    plan = program.make_plan(node, node.store.load(), request)
+    refused = [{"workload": name, "cause": item.cause, "reason": item.reason} for name, item in plan.refused]
+    _print({"changed": plan.changed, "diff": plan.diff(), "conflict": plan.conflict, "refused": refused, "undeclared": plan.undeclared,
+            "actions": {change.name: change.action for change in plan.changes}})  # fmt: skip
+    return 0
+
+
+def _submit(node: Node, arguments: argparse.Namespace) -> int:
+    request = _read_request(arguments.request)
+    launch.start(node, request)
+    _print(launch.wait(node, request))
+    return 0
+
+
+def _recover(node: Node, arguments: argparse.Namespace) -> int:
+    result = program.recover(node, os.environ.get("SERVICE_RESULT", "") if arguments.ended else "")
+    _say(f"{result['class']}: {result['msg']}")
+    return 1 if result["class"] == "broken" else 0
+
+
+def _status(node: Node, arguments: argparse.Namespace) -> int:
+    found = program.status(node)
+    if arguments.json:
+        _print(found)
+        return 0
+    for line in _status_lines(found):
+        _say(line)
+    return 0
+
+
+def _state_word(row: t.Mapping[str, t.Any]) -> str:
+    if row["current"] is None:
+        return "never ran"
+    return {True: "running", False: "NOT RUNNING", None: "unknown"}[row["running"]]
+
+
+def _table(rows: t.Sequence[t.Sequence[str]]) -> t.Iterator[str]:
+    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
+
+
+def _status_lines(found: t.Mapping[str, t.Any]) -> t.Iterator[str]:
+    if found["engine"] != "up":
+        yield f"engine: {found['engine']}"
+    rows = [("WORKLOAD", "STATE", "RELEASE", "DIGEST", "PREVIOUS", "REFUSED")]
+    for tenant, entry in found["tenants"].items():
+        for name, row in entry["workloads"].items():
+            current, previous = row["current"] or {}, row["previous"] or {}
+            refused = ", ".join(item["release"] for item in row["refused"]) or "-"
+            rows.append(
+                (
+                    f"{tenant}/{name}",
+                    _state_word(row),
+                    current.get("release", "-"),
+                    current.get("digest", "-")[7:19] or "-",
+                    previous.get("release", "-"),
+                    refused,
+                )
+            )
+    if len(rows) == 1:
+        yield "nothing is deployed here"
+    else:
+        yield from _table(rows)
+    for item in found["devices"]:
+        if item.get("problem") and item["workloads"]:
+            yield f"device {item['name']}: {item['problem']}; used by {', '.join(item['workloads'])}"
+    for item in found["holds"]:
+        yield f"held: {item['scope']} by {item['who']}: {item['reason']}"
+    if found["change"]:
+        yield "under way: release {release} of {tenant}, at step {step}".format(**found["change"])
+
+
+def _why(node: Node, arguments: argparse.Namespace) -> int:
+    found = program.status(node)
+    name, dummy, workload = arguments.scope.partition("/")
+    if name not in found["tenants"]:
+        raise NodeError(
+            "state", f"there is no tenant '{name}' on this node; there is: {', '.join(found['tenants']) or 'nothing'}"
+        )
+    tenant = found["tenants"][name]
+    if tenant["last"]:
+        _say(f"last change: release {tenant['last']['release']}: {tenant['last']['class']}: {tenant['last']['msg']}")
+    for key, row in tenant["workloads"].items():
+        if workload and key != workload:
+            continue
+        for item in row["refused"]:
+            _say(f"{key}: release {item['release']} is refused ({item['cause']}): {item['reason']}")
+            for line in item["logs"]:
+                _say(f"    {line}")
+    return 0
+
+
+def _logs(node: Node, arguments: argparse.Namespace) -> int:
+    for line in program.logs(node, arguments.scope, arguments.lines):
+        _say(line)
+    return 0
+
+
+def _hold(node: Node, arguments: argparse.Namespace) -> int:
+    program.hold(node, arguments.scope, arguments.reason, program.who())
+    _say(f"held: {arguments.scope}. What runs goes on; changes wait until `edge release {arguments.scope}`.")
+    return 0
+
+
+def _release(node: Node, arguments: argparse.Namespace) -> int:
+    found = program.release(node, arguments.scope)
+    _say("released" if found else f"'{arguments.scope}' was not held")
+    return 0
+
+
+def _devices(node: Node, arguments: argparse.Namespace) -> int:
+    if arguments.settle:
+        for line in program.settle_devices(node):
+            _say(line)
+        return 0
+    found = devices.overview(node.paths, node.store.load())
+    if arguments.json:
+        _print(found)
+        return 0
+    rows = [("DEVICE", "KIND", "STATE", "WORKLOADS")]
+    for item in found:
+        state = item.get("problem") or item.get("number") or item.get("endpoint") or "see requires.gpu"
+        rows.append((item["name"], item["kind"], state, ", ".join(item["workloads"]) or "-"))
+    for line in _table(rows) if len(rows) > 1 else ["no device has a name here (role devices)"]:
+        _say(line)
+    return 0
+
+
+def _limit(node: Node, arguments: argparse.Namespace) -> int:
+    node.limit_tenants(node.engine.info().cgroup_driver, node.store.load())
+    return 0
+
+
+def _ledger(node: Node, arguments: argparse.Namespace) -> int:
+    broken = ledger.broken(node.paths)
+    entries = ledger.read(node.paths, arguments.lines)
+    if arguments.json:
+        _print({"broken": broken, "entries": entries})
+    else:
+        for item in entries:
+            when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(item["time"]))
+            _say(f"{item['sequence']:>6}  {when}  {item['kind']}: {_entry(item)}")
+        if broken:
+            _say(f"CHANGED BY HAND: {broken}")
+    return 1 if broken else 0
+
+
+def _entry(item: t.Mapping[str, t.Any]) -> str:
+    if item["kind"] == "change":
+        return f"release {item['release']} of {item['tenant']}: {item['class']}: {item['msg']}"
+    if item["kind"] == "device":
+        return (
+            f"{item['device']} {item['what']} {item['number']}".rstrip()
+            + f" [{', '.join(item['workloads']) or 'unused'}]"
+        )
+    return f"{item['workload']} {item['what']}: {item['msg']} ({'; '.join(item['lost'])})"
+
+
+def _revert(node: Node, arguments: argparse.Namespace) -> int:
+    before = node.store.load()
+    request = program.revert_request(node, arguments.scope, program.who())
+    launch.start(node, request)
+    result = launch.wait(node, request)
+    if result["class"] == "success":
+        program.after_revert(node, request, before)
+    if arguments.json:
+        _print(result)
+    else:
+        _say(f"{result['class']}: {result['msg']}")
+    return 1 if result["failed"] else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="edge",
+        description="Workloads of this node: what runs, why, and the way back.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=VERSION)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    def add(name: str, function: t.Callable[[Node, argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(function=function)
+        return command
+
+    add("status", _status, "what runs here").add_argument("--json", action="store_true", help="as JSON")
+    add("why", _why, "what happened last, and why something is refused").add_argument(
+        "scope", help="TENANT or TENANT/WORKLOAD"
+    )
+    command = add("logs", _logs, "last log lines of what runs")
+    command.add_argument("scope", help="TENANT or TENANT/WORKLOAD")
+    command.add_argument("-n", "--lines", type=int, default=50, help="number of lines (default: 50)")
+    command = add("devices", _devices, "the site's names of devices, and what is behind them")
+    command.add_argument("--json", action="store_true", help="as JSON")
+    command.add_argument(
+        "--settle", action="store_true", help="give workloads the devices that are there now (for units)"
+    )
+    command = add("ledger", _ledger, "what became of this node, in order")
+    command.add_argument("-n", "--lines", type=int, default=20, help="number of entries; 0 for all (default: 20)")
+    command.add_argument("--json", action="store_true", help="as JSON")
+    command = add("hold", _hold, "hold back changes until released")
+    command.add_argument("scope", nargs="?", default="all", help="TENANT, TENANT/WORKLOAD or all (default: all)")
+    command.add_argument("--reason", required=True, help="why, for the others")
+    add("release", _release, "take a hold away").add_argument(
+        "scope", nargs="?", default="all", help="as given to hold; 'every' takes all holds away"
+    )
+    command = add("revert", _revert, "back to the version before, with its data")
+    command.add_argument("scope", help="TENANT or TENANT/WORKLOAD")
+    command.add_argument("--json", action="store_true", help="as JSON")
+    for name, function, text in (
+        ("apply", _apply, "carry a request out, here and now (for the unit)"),
+        ("plan", _plan, "what a request would change"),
+        ("submit", _submit, "carry a request out in a unit of its own and wait"),
+    ):
+        add(name, function, text).add_argument("request", help="file, or - for standard input")
+    add("limit", _limit, "set the limits of the shares of tenants (for the role tenants)")
+    add("recover", _recover, "make what runs equal to what was committed").add_argument(
+        "--ended", action="store_true", help="called by a unit that ended"
+    )
+    return parser
+
+
+def main(argv: t.Optional[t.Sequence[str]] = None) -> int:
+    arguments = _parser().parse_args(argv)
+    if os.geteuid() != 0:
+        return _complain("only root may use it: try `sudo edge ...`")
+    try:
+        return arguments.function(Node(), arguments)
+    except NodeError as exc:
+        return _complain(exc.message)
+    except (RequestError, ValueError) as exc:
+        return _complain(str(exc))
+    except KeyboardInterrupt:
+        return 130

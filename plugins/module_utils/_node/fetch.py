@@ -1,0 +1,209 @@
+# Copyright: (c) 2026, physical_ai.edge contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Brings images and models onto the node, verified and durable, while nothing that runs is touched."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import http.client
+import os
+import socket
+import time
+import typing as t
+import urllib.error
+import urllib.request
+
+from .archive import OciImage
+from .engine import Engine, Image, Info
+from .errors import NodeError
+from .files import Paths, make_directory, remove_tree, sync_file_system
+
+_TRIES = 3
+_BACK_OFF = 2.0
+_FINAL = (
+    "manifest unknown",
+    "not found",
+    "unauthorized",
+    "denied",
+    "x509",
+    "certificate",
+    "invalid reference",
+    "no space left",
+)
+FETCH_TIMEOUT = 3600.0
+
+
+def reference(spec: t.Mapping[str, t.Any]) -> str:
+    return f"{spec['image']}@{spec['digest']}"
+
+
+def local_tag(spec: t.Mapping[str, t.Any]) -> str:
+    """The name under which an image from an archive is known to the engine."""
+    return f"physical-ai.edge/archive:{spec['digest'][7:]}"
+
+
+class Fetcher:
+    """
+    :param images: what is known to be whole and durable, reference -> image id; new ones are added.
+    :param suspects: references whose transfer a power cut broke off: their layers are read through before they count.
+    """
+
+    def __init__(
+        self, engine: Engine, info: Info, paths: Paths, images: t.Dict[str, str], suspects: t.List[str]
+    ) -> None:
+        self._engine = engine
+        self._info = info
+        self._paths = paths
+        self._images = images
+        self._suspects = suspects
+
+    def have(self, spec: t.Mapping[str, t.Any]) -> t.Optional[str]:
+        """Image id where the image is here, whole and durable."""
+        known = self._images.get(reference(spec))
+        return known if known is not None and self._engine.image(known) is not None else None
+
+    def image(self, spec: t.Mapping[str, t.Any]) -> str:
+        """Fetches one image and returns its id; it survives a power cut when this returns."""
+        known = self.have(spec)
+        if known is not None:
+            return known
+        image_id = self._from_archive(spec) if "archive" in spec else self._from_registry(spec)
+        sync_file_system(self._info.root)
+        if self._info.containerd_store:
+            sync_file_system("/var/lib/containerd")
+        self._images[reference(spec)] = image_id
+        return image_id
+
+    def _from_registry(self, spec: t.Mapping[str, t.Any]) -> str:
+        wanted = reference(spec)
+        return self._whole(wanted, self._engine.image(wanted), lambda: self._pull(wanted))
+
+    def _whole(self, wanted: str, found: t.Optional[Image], bring: t.Callable[[], None]) -> str:
+        """Brings the image where it is not here, and reads it through where its layers may be older than a power cut."""
+        doubtful = found is not None or bool(self._suspects)
+        if found is None:
+            bring()
+            found = self._engine.image(wanted)
+        if found is None:
+            raise NodeError("verify", f"image {wanted} was fetched, but the engine does not know it by this name")
+        if doubtful and not self._engine.reads_whole(found.id, FETCH_TIMEOUT):
+            self._engine.remove_image(wanted)
+            bring()
+            found = self._engine.image(wanted)
+            if found is None or not self._engine.reads_whole(found.id, FETCH_TIMEOUT):
+                raise NodeError(
+                    "verify",
+                    f"image {wanted} is damaged on this node, and fetched again it still is: `docker image rm` the images that share its layers",
+                )
+        return found.id
+
+    def _pull(self, wanted: str) -> None:
+        for attempt in range(1, _TRIES + 1):
+            done = self._engine.pull(wanted, FETCH_TIMEOUT)
+            if done.code == 0:
+                return
+            said = done.said
+            if any(word in said.lower() for word in _FINAL) or attempt == _TRIES:
+                raise NodeError("fetch", f"image {wanted} cannot be pulled: {said}. {_advice(said)}")
+            time.sleep(_BACK_OFF * attempt)
+
+    def _from_archive(self, spec: t.Mapping[str, t.Any]) -> str:
+        image = OciImage(spec["archive"], spec["digest"])
+        image.verify()
+        tag = local_tag(spec)
+        load = functools.partial(self._engine.load, lambda sink: image.write(sink, tag), FETCH_TIMEOUT)
+        found = self._whole(tag, self._engine.image(tag), load)
+        if found not in (image.config, spec["digest"]) and not self._info.containerd_store:
+            raise NodeError(
+                "verify",
+                f"archive {spec['archive']}: the engine made image {found[:19]}, the manifest says {image.config[:19]}",
+            )
+        return found
+
+    def model(self, model: t.Mapping[str, t.Any]) -> str:
+        """Brings one model into the store and returns its directory: content-addressed, read-only, whole."""
+        directory = model_directory(self._paths, model)
+        if os.path.isdir(directory):
+            return directory
+        staging = directory + ".new"
+        remove_tree(staging)
+        make_directory(staging, 0o755)
+        target = os.path.join(staging, os.path.basename(model["source"].rstrip("/")) or "model")
+        try:
+            found = _copy(model, target)
+            if found != model["sha256"]:
+                raise NodeError(
+                    "verify",
+                    f"model {model['name']} {model['version']}: {model['source']} has sha256 {found[:12]}..., "
+                    f"the release says {model['sha256'][:12]}...: publish the right file or correct the release",
+                )
+            os.chmod(target, 0o444)
+            sync_file_system(staging)
+            os.rename(staging, directory)
+        except OSError as exc:
+            raise NodeError(
+                "fetch",
+                f"model {model['name']} {model['version']}: {model['source']} cannot be stored: {exc.strerror or exc}",
+            ) from None
+        finally:
+            remove_tree(staging)
+        sync_file_system(self._paths.models)
+        return directory
+
+
+def model_directory(paths: Paths, model: t.Mapping[str, t.Any]) -> str:
+    return f"{paths.models}/{model['sha256']}"
+
+
+def _copy(model: t.Mapping[str, t.Any], target: str) -> str:
+    """Copies and returns the sha256 in hexadecimal."""
+    source = model["source"]
+    summed = hashlib.sha256()
+    with contextlib.ExitStack() as stack:
+        sink = stack.enter_context(open(target, "wb"))
+        for chunk in _chunks(model, source, stack):
+            summed.update(chunk)
+            sink.write(chunk)
+    return summed.hexdigest()
+
+
+def _chunks(model: t.Mapping[str, t.Any], source: str, stack: contextlib.ExitStack) -> t.Iterator[bytes]:
+    path = source[len("file://") :] if source.startswith("file://") else source
+    try:
+        if path.startswith("/"):
+            handle: t.Any = stack.enter_context(open(path, "rb"))  # noqa: SIM115
+        else:
+            handle = stack.enter_context(urllib.request.build_opener().open(source, timeout=60))
+        while True:
+            chunk = handle.read(1 << 20)
+            if not chunk:
+                return
+            yield chunk
+    except FileNotFoundError:
+        raise NodeError(
+            "fetch",
+            f"model {model['name']} {model['version']}: the file {path} is not on this node: copy it there or correct `source`",
+        ) from None
+    except (urllib.error.URLError, http.client.HTTPException, socket.timeout) as exc:
+        reason = " ".join(str(getattr(exc, "reason", "") or exc or type(exc).__name__).split())
+        raise NodeError(
+            "fetch",
+            f"model {model['name']} {model['version']}: {source} cannot be fetched: {reason}. "
+            "Is its server up and is `source` right? What runs is left as it is.",
+        ) from None
+
+
+def _advice(said: str) -> str:
+    low = said.lower()
+    if "manifest unknown" in low or "not found" in low:
+        return "The registry has no such image or digest: correct the release, or push the image."
+    if "unauthorized" in low or "denied" in low:
+        return "The registry refuses this node: check /etc/physical-ai/docker/config.json."
+    if "x509" in low or "certificate" in low:
+        return "The registry's certificate is not trusted: give its CA to the role docker_engine (docker_engine_registries)."
+    if "no space" in low:
+        return "The disk is full: free some."
+    return "Is the registry up and can this node reach it? What runs is left as it is."

@@ -1,0 +1,90 @@
+# Copyright: (c) 2026, physical_ai.edge contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs a change in a transient unit of systemd, so that it outlives the link, the module and the shell that asked for it."""
+
+from __future__ import annotations
+
+import os
+import time
+import typing as t
+
+from .._core import outcome
+from .._core.plan import Plan
+from .._core.request import Request
+from ._runner import run
+from .errors import NodeError
+from .files import make_directory, read_json, write_json
+from .node import Node
+from .report import Report
+
+PROGRAM = "/usr/local/bin/edge"
+RECOVERY_UNIT = "physical-ai-recover.service"
+STOP_SECONDS = 300
+
+
+def unit(change_id: str) -> str:
+    return f"physical-ai-change-{change_id}.service"
+
+
+def start(node: Node, request: Request) -> None:
+    make_directory(node.paths.requests)
+    path = f"{node.paths.requests}/{request.id}.json"
+    write_json(path, request.to_json())
+    properties = [
+        "After=docker.service",  # an orderly shutdown then ends the change, and brings the old version back, before the engine goes
+        f"RuntimeMaxSec={int(request.seconds())}",
+        f"TimeoutStopSec={STOP_SECONDS}",
+        f"ExecStopPost={PROGRAM} recover --ended",
+        f"OnFailure={RECOVERY_UNIT}",
+        "SyslogIdentifier=edge",
+    ]
+    arguments = [
+        "systemd-run",
+        "--quiet",
+        "--collect",
+        f"--unit={unit(request.id)}",
+        f"--description=Change {request.release} of {request.tenant}",
+    ]
+    done = run([*arguments, *[f"--property={item}" for item in properties], PROGRAM, "apply", path])
+    if done.code != 0:
+        os.unlink(path)
+        raise NodeError("program", f"the change cannot be started: {done.said}")
+
+
+def _gone(change_id: str) -> bool:
+    """Whether the unit, and its recovery, have ended."""
+    shown = run(["systemctl", "show", "--property=ActiveState", "--value", unit(change_id), RECOVERY_UNIT]).out
+    return all(state in ("inactive", "failed") for state in shown.split())
+
+
+def _left(node: Node, request: Request) -> t.Dict[str, t.Any]:
+    """The result of a change that was killed before it could hand one over: the state knows what became of it."""
+    state = node.store.load()
+    last = state.tenants[request.tenant].last if request.tenant in state.tenants else {}
+    if last.get("id") == request.id:
+        return last
+    message = "the change was cut short before it began; nothing that runs was touched"
+    if state.journal is not None and state.journal.id == request.id:
+        message = f"the change was cut short at {state.journal.step}; it is undone when the engine runs: `edge status`"
+    plan = Plan(request.tenant, request.release, (), (), "", (), False)
+    return Report(request, plan).failed(outcome.INTERRUPTED, NodeError("crash", message), [])
+
+
+def wait(node: Node, request: Request) -> t.Dict[str, t.Any]:
+    """Waits for the result, for as long as the change may take and its recovery after it."""
+    until = time.monotonic() + request.seconds() + STOP_SECONDS
+    path = node.store.result_path(request.id)
+    look = time.monotonic() + 2.0
+    while time.monotonic() < until:
+        result = read_json(path, None)
+        if result is not None:
+            return result
+        if time.monotonic() > look:
+            look = time.monotonic() + 2.0
+            if _gone(request.id):
+                return read_json(path, None) or _left(node, request)
+        time.sleep(0.1)
+    raise NodeError(
+        "timeout", f"no result after {request.seconds() + STOP_SECONDS:.0f} s: see `edge status` on the node"
+    )

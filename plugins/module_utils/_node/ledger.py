@@ -1,0 +1,118 @@
+# Copyright: (c) 2026, physical_ai.edge contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The ledger: one line for each thing that became of this node, in order, each bound to the one before it by its digest."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import time
+import typing as t
+
+from .errors import NodeError
+from .files import Paths, make_directory, sync_directory
+
+SCHEMA = 1
+TAIL = 1 << 16
+FIRST = "sha256:" + "0" * 64
+
+
+def _digest(line: str) -> str:
+    return "sha256:" + hashlib.sha256(line.encode("utf-8")).hexdigest()
+
+
+def _last(descriptor: int) -> t.Tuple[int, t.Optional[str]]:
+    """(where the next line goes, the last whole line); a line that a power cut tore is not counted and is written over."""
+    size = os.lseek(descriptor, 0, os.SEEK_END)
+    begin = max(0, size - TAIL)
+    content = os.pread(descriptor, size - begin, begin)
+    end = content.rfind(b"\n") + 1
+    lines = content[:end].splitlines()
+    return begin + end, lines[-1].decode("utf-8", "replace") if lines else None
+
+
+def append(paths: Paths, kind: str, **facts: t.Any) -> t.Dict[str, t.Any]:
+    """Writes one entry down for good.
+
+    The sequence orders entries, never the clock: a node may think that it is 1970.
+
+    :param kind: change, device, gpu.
+    :raises NodeError: state, where it cannot be written.
+    """
+    try:
+        make_directory(paths.state_directory)
+        descriptor = os.open(paths.ledger, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as exc:
+        raise NodeError("state", f"{paths.ledger} cannot be opened: {exc.strerror}") from None
+    try:
+        end, last = _last(descriptor)
+        entry = {
+            "schema": SCHEMA,
+            "sequence": _sequence(last) + 1,
+            "time": round(time.time(), 3),
+            "kind": kind,
+            **facts,
+        }
+        entry["previous"] = _digest(last) if last is not None else FIRST
+        os.ftruncate(descriptor, end)
+        os.pwrite(descriptor, (json.dumps(entry, separators=(",", ":")) + "\n").encode("utf-8"), end)
+        os.fsync(descriptor)
+    except OSError as exc:
+        raise NodeError("state", f"{paths.ledger} cannot be written: {exc.strerror}") from None
+    finally:
+        os.close(descriptor)
+    sync_directory(paths.state_directory)
+    return entry
+
+
+def _sequence(line: t.Optional[str]) -> int:
+    if line is None:
+        return 0
+    try:
+        return int(json.loads(line)["sequence"])
+    except (ValueError, KeyError, TypeError):
+        return 0
+
+
+def note(paths: Paths, kind: str, **facts: t.Any) -> None:
+    """As :func:`append`, for a moment in which a full disk must not be in the way of what matters more."""
+    with contextlib.suppress(NodeError):
+        append(paths, kind, **facts)
+
+
+def read(paths: Paths, count: int = 0) -> t.List[t.Dict[str, t.Any]]:
+    """Entries, the oldest first; `count` of them from the end, or all. Lines that are none are passed over."""
+    try:
+        with open(paths.ledger, encoding="utf-8", errors="replace") as handle:
+            lines = handle.read().splitlines()
+    except FileNotFoundError:
+        return []
+    except OSError as exc:
+        raise NodeError("state", f"{paths.ledger} cannot be read: {exc.strerror}") from None
+    entries = []
+    for line in lines[-count:] if count else lines:
+        with contextlib.suppress(ValueError):
+            entries.append(json.loads(line))
+    return entries
+
+
+def broken(paths: Paths) -> str:
+    """Where the chain does not hold, or nothing."""
+    try:
+        with open(paths.ledger, encoding="utf-8", errors="replace") as handle:
+            lines = handle.read().splitlines()
+    except OSError:
+        return ""
+    previous = FIRST
+    for number, line in enumerate(lines, 1):
+        try:
+            found = json.loads(line)["previous"]
+        except (ValueError, KeyError, TypeError):
+            return f"{paths.ledger}: line {number} is no entry"
+        if found != previous:
+            return f"{paths.ledger}: line {number} does not follow the line before it: it was changed by hand"
+        previous = _digest(line)
+    return ""

@@ -1,0 +1,145 @@
+# Copyright: (c) 2026, physical_ai.edge contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Packs the node program: one file that python3 runs, made of the very modules that are imported here.
+
+The archive is the same, byte for byte, for the same sources: its digest says whether a node has it.
+"""
+
+from __future__ import annotations
+
+import io
+import typing as t
+import zipfile
+
+# Importing them is what brings them onto the node along with a module.
+from .._core import (
+    admission,
+    container,
+    devices,
+    fields,
+    gpus,
+    judge,
+    node_checks,
+    outcome,
+    plan,
+    request,
+    spec,
+    spec_fields,
+    state,
+    tenants,
+    versions,
+)
+from .._core.hardware import (
+    block_yaml,
+    cdi,
+    disk,
+    jetson,
+    nvidia_smi,
+    pci,
+    proc_nvidia,
+    shape,
+    system,
+    usb,
+    v4l2,
+    values,
+)
+from .._core.hardware import discovery as gvcp
+from .._core.hardware import gpus as gpu_facts
+from . import (
+    _runner,
+    admit,
+    archive,
+    change,
+    cli,
+    data,
+    engine,
+    errors,
+    faults,
+    fetch,
+    files,
+    gpu_guard,
+    grants,
+    hardware,
+    hardware_devices,
+    hardware_tree,
+    launch,
+    ledger,
+    network_discovery,
+    node,
+    probes,
+    program,
+    registry,
+    report,
+    settle,
+    shares,
+    store,
+    version,
+)
+from . import devices as node_devices
+
+MEMBERS = (
+    *(
+        admission,
+        container,
+        devices,
+        fields,
+        gpus,
+        judge,
+        node_checks,
+        outcome,
+        plan,
+        request,
+        spec,
+        spec_fields,
+        state,
+    ),
+    *(tenants, versions),
+    *(block_yaml, cdi, disk, gpu_facts, gvcp, jetson, nvidia_smi, pci, proc_nvidia, shape, system, usb, v4l2, values),
+    *(_runner, admit, archive, change, cli, data, engine, errors, faults, fetch, files, gpu_guard, grants, hardware),
+    *(
+        hardware_devices,
+        hardware_tree,
+        launch,
+        ledger,
+        network_discovery,
+        node,
+        node_devices,
+        probes,
+        program,
+        registry,
+    ),
+    *(report, settle, shares, store, version),
+)
+_SHEBANG = b"#!/usr/bin/env python3\n"
+_MAIN = "import sys\n\nfrom edge._node.cli import main\n\nsys.exit(main())\n"
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+def source(module: t.Any) -> str:
+    """Source text of an imported module, from a directory or from the archive that brought it."""
+    loader = module.__spec__.loader
+    text = loader.get_source(module.__name__)
+    if text is None:
+        raise ValueError(f"no source of {module.__name__}")
+    return text
+
+
+def _member(name: str) -> zipfile.ZipInfo:
+    member = zipfile.ZipInfo(name, _EPOCH)
+    member.compress_type = zipfile.ZIP_DEFLATED
+    return member
+
+
+def build() -> bytes:
+    """The program as bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive_file:
+        texts = {"__main__.py": _MAIN, "edge/__init__.py": ""}
+        for module in MEMBERS:
+            path = module.__name__.rpartition("module_utils.")[2].split(".")
+            texts.update({f"edge/{'/'.join(path[:depth])}/__init__.py": "" for depth in range(1, len(path))})
+            texts[f"edge/{'/'.join(path)}.py"] = source(module)
+        for name, text in sorted(texts.items()):
+            archive_file.writestr(_member(name), text)
+    return _SHEBANG + buffer.getvalue()

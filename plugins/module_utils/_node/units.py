@@ -1,0 +1,114 @@
+# Copyright: (c) 2026, physical_ai.edge contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Units of systemd that come with the node program. Nothing of them stays resident."""
+
+from __future__ import annotations
+
+import typing as t
+
+DIRECTORY = "/etc/systemd/system"
+
+RECOVER = """# Managed by physical_ai.edge
+[Unit]
+Description=Bring workloads back to what was committed
+After=docker.service
+Requires=docker.service
+StartLimitIntervalSec=0
+
+[Service]
+Type=oneshot
+ExecStart=/usr/local/bin/edge recover
+Restart=on-failure
+RestartSec=5
+TimeoutStartSec=1800
+
+[Install]
+WantedBy=multi-user.target docker.service
+"""
+
+PORTS = """# Managed by physical_ai.edge
+[Unit]
+Description=Limit who may reach published ports
+ConditionPathExists=/var/lib/physical-ai/ports.nft
+After=nftables.service
+Before=docker.service
+PartOf=nftables.service
+ReloadPropagatedFrom=nftables.service
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/sbin/nft --file /var/lib/physical-ai/ports.nft
+ExecReload=/usr/sbin/nft --file /var/lib/physical-ai/ports.nft
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+DEVICES = """# Managed by physical_ai.edge
+[Unit]
+Description=Give workloads the devices that they asked for, before they start
+Before=docker.service
+After=local-fs.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/local/bin/edge devices --settle
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+# Not ordered with the engine, which it may ask: an engine that is started anew meanwhile would wait for it, and it for the engine.
+LOOK = """# Managed by physical_ai.edge
+[Unit]
+Description=Look at the devices of workloads, because one came or went, or could have been lost
+StartLimitIntervalSec=0
+
+[Service]
+Type=oneshot
+ExecStartPre=-/bin/rm -rf /run/physical-ai/look
+ExecStart=/usr/local/bin/edge devices --settle
+"""
+
+# A directory is the word: one command makes it wherever the word comes from, and it stays where the service runs already,
+# which then runs once more. A restart would end it in the middle of putting a container right.
+LOOK_PATH = """# Managed by physical_ai.edge
+[Unit]
+Description=Look at the devices of workloads when something says so
+
+[Path]
+PathExists=/run/physical-ai/look
+
+[Install]
+WantedBy=paths.target
+"""
+
+UNITS: t.Dict[str, str] = {
+    "physical-ai-recover.service": RECOVER,
+    "physical-ai-ports.service": PORTS,
+    "physical-ai-devices.service": DEVICES,
+    "physical-ai-look.path": LOOK_PATH,
+}
+
+TRIGGERED = {"physical-ai-look.service": LOOK}
+"""Units that others start."""
+
+WATCHING = ("physical-ai-look.path",)
+"""Those that are started when they are installed; the others wait for the boot, the engine or an event."""
+
+GENERATOR = """#!/bin/sh
+# Managed by physical_ai.edge: systemd runs this at each reload, which can take GPUs away from containers.
+mkdir -p /run/physical-ai/look
+"""
+
+APT = """// Managed by physical_ai.edge: an upgrade of drivers or of the container toolkit can take GPUs away from containers.
+DPkg::Post-Invoke { "mkdir -p /run/physical-ai/look || true"; };
+"""
+
+FILES = {
+    "/etc/systemd/system-generators/physical-ai-look": (GENERATOR, 0o755),
+    "/etc/apt/apt.conf.d/95physical-ai": (APT, 0o644),
+}

@@ -1,0 +1,268 @@
+#!/usr/bin/python
+# -*- coding: utf-8 -*-
+# Copyright: (c) 2026, physical_ai.edge contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: workloads
+short_description: Run the workloads of one tenant on a node, as one change that ends healthy
+description:
+  - Takes the whole declared set of a tenant on a node and carries out what differs as one transaction. Images and models are
+    fetched and verified before anything that runs is touched, the new containers must pass their probes, and either all
+    of them are committed or all of the old ones come back, with the data of volumes that ask for a snapshot.
+  - The change runs on the node in a transient unit of systemd with a deadline of its own. It ends on the old or the new version
+    although the link is cut, this module is killed, or the power goes.
+  - A specification whose container failed is remembered on the node and refused until it changes or O(force=true).
+  - Values of C(env) and C(files) are never shown in results, differences or logs.
+version_added: 0.1.0
+author:
+  - physical_ai.edge contributors (@physical-ai-edge)
+options:
+  tenant:
+    description: The team that owns the workloads. Its workloads are known as C(tenant/name).
+    type: str
+    required: true
+  release:
+    description: Version of the release. Once here with some content, the same version with other content is refused.
+    type: str
+    required: true
+  release_digest:
+    description: Digest of the release file, by which a version is known to be the same. Not compared where it is not given.
+    type: str
+    default: ''
+  workloads:
+    description:
+      - The workloads of the tenant on this node, as in the release file. An empty list is a set too.
+      - The keys of a workload are in the collection's document C(docs/workload_spec.md).
+    type: list
+    elements: dict
+    required: true
+  models:
+    description: The models of the release, each with C(name), C(version), C(source) and C(sha256).
+    type: list
+    elements: dict
+    default: []
+  networks:
+    description: Networks behind the words C(site) and C(zone) of C(allow_from), a list each. Usually C(edge_networks).
+    type: dict
+    default: {}
+  undeclared:
+    description: What becomes of workloads of the tenant that run on the node and are not declared.
+    type: str
+    choices: [keep, remove]
+    default: keep
+  force:
+    description: Try a specification again that failed here before, and accept other content for a known version.
+    type: bool
+    default: false
+  deadline:
+    description:
+      - Seconds after which a change that has not been committed is taken back.
+      - By default it is computed from the times in the specifications and half an hour for fetching.
+    type: int
+attributes:
+  check_mode:
+    support: full
+    description: Says what would change and changes nothing, also where the node program is not installed yet.
+  diff_mode:
+    support: full
+    description: Shows the rendered specifications before and after.
+  platform:
+    support: full
+    platforms: posix
+    description: Needs systemd and Docker 20.10 or newer.
+requirements:
+  - python >= 3.8
+  - the node program, see M(physical_ai.edge.node_program)
+seealso:
+  - module: physical_ai.edge.node_program
+  - module: physical_ai.edge.workload_info
+"""
+
+EXAMPLES = r"""
+- name: Run the inspection service
+  physical_ai.edge.workloads:
+    tenant: quality
+    release: "2026.11.0"
+    workloads:
+      - name: inspection
+        image: registry.example.com/vision/inspection
+        digest: sha256:3c4f1ae7b3f1d2ab9d3c86d0a11c1f2fb0c1cbb5f7d4a7f6a2a5f0f9f5f3c001
+        ports:
+          - {container: 8000, host: 8000, allow_from: [site]}
+        probes:
+          startup: {http: {port: 8000, path: /v2/health/ready}, within: 60s}
+    networks: "{{ edge_networks }}"
+
+- name: Take away what is no longer declared
+  physical_ai.edge.workloads:
+    tenant: quality
+    release: "2026.11.1"
+    workloads: []
+    undeclared: remove
+"""
+
+RETURN = r"""
+class:
+  description: >-
+    How the change ended, one of V(success), V(unchanged), V(reverted), V(refused), V(broken), V(interrupted), V(timed_out), V(held).
+    All but the first two and V(held) fail the task.
+  type: str
+  returned: always
+  sample: success
+cause:
+  description: What kind of thing went wrong, for example V(fetch), V(verify), V(admit), V(probe), V(exit) or V(engine).
+  type: str
+  returned: on failure and when held
+  sample: probe
+release:
+  description: Version of the release.
+  type: str
+  returned: always
+  sample: "2026.11.0"
+undeclared:
+  description: Workloads of the tenant that run here and are not declared.
+  type: list
+  elements: str
+  returned: always
+workloads:
+  description: >-
+    For each workload, its C(class), C(before) and C(after), the C(steps) with their seconds, C(gap_seconds) without service,
+    C(stop_seconds), C(start_seconds), C(revert_seconds), and where it failed its C(reason), C(exit_code) and last C(logs).
+  type: dict
+  returned: always
+"""
+
+import json
+import os
+import typing as t
+import uuid
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._core import plan as _plan
+from ..module_utils._core import spec
+from ..module_utils._core.request import Request
+from ..module_utils._core.state import State
+
+PROGRAM = "/usr/local/bin/edge"
+SECRET_LENGTH = 8
+
+
+def _request(params: t.Mapping[str, t.Any]) -> Request:
+    return Request(
+        id=uuid.uuid4().hex,
+        tenant=spec.check_tenant(params["tenant"]),
+        release=spec.check_release(params["release"]),
+        specs=spec.render(params["workloads"], params["models"], params["networks"]),
+        release_digest=params["release_digest"],
+        remove_undeclared=params["undeclared"] == "remove",
+        force=params["force"],
+        deadline=float(params["deadline"] or 0),
+        who=os.environ.get("SUDO_USER", ""),
+    )
+
+
+def _call(module: AnsibleModule, command: str, request: Request) -> t.Dict[str, t.Any]:
+    code, out, err = module.run_command([PROGRAM, command, "-"], data=json.dumps(request.to_json()))
+    if code != 0:
+        module.fail_json(msg=f"{command}: {err.strip() or out.strip()}", **{"class": "refused"})
+    return json.loads(out)
+
+
+def _empty_node(request: Request) -> t.Dict[str, t.Any]:
+    """The plan for a node that has nothing of ours yet."""
+    plan = _plan.plan(State(), request.tenant, request.release, request.release_digest, request.specs, [])
+    return {
+        "changed": plan.changed,
+        "diff": plan.diff(),
+        "actions": {change.name: change.action for change in plan.changes},
+        "undeclared": [],
+    }
+
+
+def check(module: AnsibleModule, request: Request) -> t.Dict[str, t.Any]:
+    """What would change, as the same result that the change gives."""
+    found = _call(module, "plan", request) if os.path.exists(PROGRAM) else _empty_node(request)
+    words = found.get("conflict") or "; ".join(
+        f"{item['workload']}: {item['reason']}" for item in found.get("refused", [])
+    )
+    if words:
+        return {
+            "failed": True,
+            "class": "refused",
+            "msg": words,
+            "release": request.release,
+            "changed": False,
+            "workloads": {},
+        }
+    workloads = {
+        name: {"class": "unchanged" if action == _plan.KEEP else "success", "action": action}
+        for name, action in found["actions"].items()
+    }
+    return {
+        "changed": found["changed"],
+        "class": "success" if found["changed"] else "unchanged",
+        "release": request.release,
+        "undeclared": found["undeclared"],
+        "workloads": workloads,
+        "diff": found["diff"],
+    }
+
+
+def secrets(workloads: t.Sequence[t.Mapping[str, t.Any]]) -> t.Set[str]:
+    """Values of `env` and `files` that are long enough to be secrets; a container may have written them to its log."""
+    found: t.Set[str] = set()
+    for item in workloads:
+        env, files = item.get("env"), item.get("files")
+        found.update(str(value) for value in (env.values() if isinstance(env, dict) else ()))
+        found.update(
+            str(entry.get("content")) for entry in (files if isinstance(files, list) else ()) if isinstance(entry, dict)
+        )
+    return {value for value in found if len(value) >= SECRET_LENGTH}
+
+
+def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
+    try:
+        request = _request(module.params)
+    except spec.SpecError as exc:
+        return {"failed": True, "class": "refused", "cause": "spec", "msg": str(exc), "changed": False, "workloads": {}}
+    if module.check_mode:
+        return check(module, request)
+    if not os.path.exists(PROGRAM):
+        return {
+            "failed": True,
+            "class": "refused",
+            "changed": False,
+            "msg": f"{PROGRAM} is not on this node: run the role node_program first (playbook provision)",
+        }
+    diff = _call(module, "plan", request)["diff"] if module._diff else {}
+    return dict(_call(module, "submit", request), diff=diff)
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "tenant": {"type": "str", "required": True},
+            "release": {"type": "str", "required": True},
+            "release_digest": {"type": "str", "default": ""},
+            "workloads": {"type": "list", "elements": "dict", "required": True, "no_log": True},
+            "models": {"type": "list", "elements": "dict", "default": []},
+            "networks": {"type": "dict", "default": {}},
+            "undeclared": {"type": "str", "choices": ["keep", "remove"], "default": "keep"},
+            "force": {"type": "bool", "default": False},
+            "deadline": {"type": "int"},
+        },
+        supports_check_mode=True,
+    )
+    # `no_log` keeps the whole option out of the system log. In results it would mask every name and number of it.
+    module.no_log_values = secrets(module.params["workloads"])
+    shown = dict(module.params, workloads=[item.get("name") for item in module.params["workloads"]], models=[])
+    module.exit_json(**run(module), invocation={"module_args": shown})
+
+
+if __name__ == "__main__":
+    main()

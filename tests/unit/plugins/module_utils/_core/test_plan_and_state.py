@@ -1,0 +1,119 @@
+# Copyright: (c) 2026, physical_ai.edge contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What changes on a node, and what it remembers."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import pytest
+
+from ansible_collections.physical_ai.edge.plugins.module_utils._core import plan, spec, state
+from tests.unit.plugins.module_utils._core.specs import workload
+
+
+def rendered(**more: t.Any) -> dict:
+    return spec.render([workload(**more)])[0]
+
+
+def deployment(found: dict, container: str = "edge-t-app-1") -> state.Deployment:
+    return state.Deployment(found, spec.digest(found), container, "sha256:1", "1.0", 1)
+
+
+def node(found: dict, **more: t.Any) -> state.State:
+    have = state.State(sequence=1)
+    tenant = have.tenant("t")
+    tenant.remember_release("1.0", "sha256:a")
+    tenant.workloads["app"] = state.Workload(current=deployment(found), **more)
+    return have
+
+
+def make(have: state.State, *specs: dict, release: str = "1.0", digest: str = "sha256:a", **more: t.Any) -> plan.Plan:
+    more.setdefault("running", ["edge-t-app-1"])
+    return plan.plan(have, "t", release, digest, list(specs), **more)
+
+
+def test_an_empty_node_gets_what_is_declared() -> None:
+    found = make(state.State(), rendered())
+    assert [(item.name, item.action, item.old) for item in found.changes] == [("app", plan.SWAP, None)]
+    assert found.changed and found.diff()["before"] == {}
+
+
+def test_the_same_again_is_nothing() -> None:
+    found = make(node(rendered()), rendered())
+    assert (found.changed, found.todo, found.diff()) == (False, (), {"before": {}, "after": {}})
+
+
+def test_what_does_not_run_is_repaired() -> None:
+    found = make(node(rendered()), rendered(), running=[])
+    assert [item.action for item in found.todo] == [plan.REPAIR]
+    assert found.diff() == {"before": {"app": "not running"}, "after": {"app": "running"}}
+
+
+def test_a_difference_says_which_hidden_value_changes_and_not_what_it_is() -> None:
+    old = rendered(env={"A": "geheim-1", "B": "same"}, files=[{"path": "/f", "content": "geheim-2"}])
+    new = rendered(env={"A": "geheim-3", "B": "same"}, files=[{"path": "/f", "content": "geheim-4"}])
+    diff = make(node(old), new).diff()
+    assert "geheim" not in json.dumps(diff)
+    assert diff["after"]["app"]["env"] == {"A": "(changed, not shown)", "B": "(not shown)"}
+    assert diff["after"]["app"]["files"][0]["content"] == "(changed, not shown)"
+
+
+def test_undeclared_workloads_go_only_when_asked() -> None:
+    assert (make(node(rendered())).todo, make(node(rendered())).undeclared) == ((), ("app",))
+    assert [item.action for item in make(node(rendered()), remove_undeclared=True).todo] == [plan.REMOVE]
+
+
+def test_what_was_refused_stays_refused_until_it_changes_or_is_forced() -> None:
+    bad, good = rendered(env={"BAD": "1"}), rendered()
+    refusal = state.Refusal(spec.digest(bad), bad["digest"], "2.0", "probe", "not healthy", 2)
+    have = node(good, refused=[refusal])
+    assert make(have, bad).refused == (("app", refusal),)
+    assert make(have, bad, force=True).refused == ()
+    assert make(have, rendered(env={"BAD": "2"})).refused == ()
+
+
+def test_a_version_with_other_content_is_a_conflict() -> None:
+    assert "give it a new version" in make(node(rendered()), rendered(), digest="sha256:b").conflict
+    assert make(node(rendered()), rendered(), digest="sha256:b", force=True).conflict == ""
+    assert make(node(rendered()), rendered(), digest="").conflict == ""
+
+
+def journalled() -> state.State:
+    have = node(rendered(), previous=deployment(rendered(env={"A": "1"}), "edge-t-app-0"))
+    entry = state.Entry("app", old=deployment(rendered()), new=deployment(rendered(), "edge-t-app-2"), started=True)
+    have.journal = state.Journal("id", "t", "2.0", "start_new", "boot", [entry], ["x@sha256:1"])
+    have.tenants["t"].workloads["app"].refuse(
+        state.Refusal("sha256:x", "sha256:y", "2", "exit", "why", 3, 4, ("line",))
+    )
+    return have
+
+
+def test_a_state_is_read_as_it_was_written() -> None:
+    assert state.load(state.dump(journalled())) == journalled()
+
+
+def test_everything_that_may_be_needed_is_kept() -> None:
+    assert {item.container for item in journalled().kept()} == {"edge-t-app-0", "edge-t-app-1", "edge-t-app-2"}
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"schema": "x"}', '{"schema": 1}', "null"])
+def test_what_is_no_state_is_refused_and_says_what_to_do(text: str) -> None:
+    with pytest.raises(state.StateError, match=r"backup|newer"):
+        state.load(text)
+
+
+def test_a_newer_state_is_refused_untouched() -> None:
+    text = state.dump(journalled()).replace(f'"schema": {state.SCHEMA}', '"schema": 99')
+    with pytest.raises(state.StateError, match=r"schema 99.*nothing was changed"):
+        state.load(text)
+
+
+def test_only_the_last_refusals_and_releases_are_remembered() -> None:
+    workload_state, tenant = state.Workload(), state.Tenant()
+    for number in range(100):
+        workload_state.refuse(state.Refusal(f"s{number}", "d", "r", "probe", "why", number))
+        tenant.remember_release(str(number), f"sha256:{number}")
+    assert [item.sequence for item in workload_state.refused] == list(range(90, 100))
+    assert list(tenant.releases) == [str(number) for number in range(50, 100)]
