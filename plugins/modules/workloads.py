@@ -63,6 +63,51 @@ options:
       - Seconds after which a change that has not been committed is taken back.
       - By default it is computed from the times in the specifications and half an hour for fetching.
     type: int
+  until:
+    description:
+      - How far to go. V(plan) says what would change and takes the lease of O(rollout), V(fetch) brings images and models onto
+        the node and touches nothing that runs, V(run) does everything.
+    type: str
+    choices: [plan, fetch, run]
+    default: run
+  rollout:
+    description: >-
+      The rollout that this is a part of. Its lease keeps every other rollout, and every change outside of one, away from this
+      tenant on this node until it is given back (M(physical_ai.edge.rollout_end)) or runs out.
+    type: dict
+    suboptions:
+      id:
+        description: Identity of the rollout.
+        type: str
+        required: true
+      owner:
+        description: Who runs it, as others shall read it.
+        type: str
+        required: true
+      stage:
+        description: The stage, for the ledger.
+        type: str
+        default: ''
+      wave:
+        description: Number of the wave in its stage, for the ledger.
+        type: int
+        default: 0
+      lease:
+        description: Seconds after which the lease runs out, counted from each call.
+        type: int
+        default: 14400
+  jitter:
+    description: Longest pause in seconds before anything is fetched; each node waits for a part of it, by chance.
+    type: int
+    default: 0
+  reason:
+    description: Why, for the ledger.
+    type: str
+    default: ''
+  ticket:
+    description: Number of the change in your system, for the ledger.
+    type: str
+    default: ''
 attributes:
   check_mode:
     support: full
@@ -106,8 +151,15 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+plan:
+  description: >-
+    What would change (C(changed), C(actions)), what the tenant runs (C(current)), what became of its last change (C(last)), and
+    what is held back (C(holds)).
+  type: dict
+  returned: with O(until=plan)
 class:
   description: >-
+    Not with O(until=plan), unless it failed.
     How the change ended, one of V(success), V(unchanged), V(reverted), V(refused), V(broken), V(interrupted), V(timed_out), V(held).
     All but the first two and V(held) fail the task.
   type: str
@@ -136,6 +188,7 @@ workloads:
   returned: always
 """
 
+import dataclasses
 import json
 import os
 import typing as t
@@ -145,11 +198,13 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core import plan as _plan
 from ..module_utils._core import spec
-from ..module_utils._core.request import Request
+from ..module_utils._core.request import PLAN, RUN, Request
 from ..module_utils._core.state import State
 
 PROGRAM = "/usr/local/bin/edge"
 SECRET_LENGTH = 8
+LEASED = 4
+"""Exit status of the program where a rollout of somebody else holds the tenant."""
 
 
 def _request(params: t.Mapping[str, t.Any]) -> Request:
@@ -163,6 +218,11 @@ def _request(params: t.Mapping[str, t.Any]) -> Request:
         force=params["force"],
         deadline=float(params["deadline"] or 0),
         who=os.environ.get("SUDO_USER", ""),
+        rollout=dict(params["rollout"] or {}),
+        until=params["until"],
+        jitter=float(params["jitter"]),
+        reason=params["reason"],
+        ticket=params["ticket"],
     )
 
 
@@ -184,21 +244,35 @@ def _empty_node(request: Request) -> t.Dict[str, t.Any]:
     }
 
 
+def _refusal(found: t.Mapping[str, t.Any], request: Request) -> t.Dict[str, t.Any]:
+    """The result where a plan says that the node would refuse it; nothing otherwise."""
+    refused = [f"{item['workload']}: {item['reason']}" for item in found.get("refused", [])]
+    words = found.get("conflict") or "; ".join(refused)
+    if not words:
+        return {}
+    cause = "release" if found.get("conflict") else "remembered"
+    shown = {"release": request.release, "changed": False, "workloads": {}}
+    return {"failed": True, "class": "refused", "cause": cause, "msg": words, **shown}
+
+
+def ask(module: AnsibleModule, request: Request) -> t.Dict[str, t.Any]:
+    """What would change and what a rollout must know; with its lease taken."""
+    code, out, err = module.run_command([PROGRAM, "plan", "-"], data=json.dumps(request.to_json()))
+    if code != 0:
+        message = err.strip().replace("edge: ", "", 1) or out.strip()
+        cause = "lease" if code == LEASED else "node"
+        return {"failed": True, "class": "refused", "cause": cause, "msg": message, "changed": False, "workloads": {}}
+    found = json.loads(out)
+    return _refusal(found, request) or {"changed": False, "release": request.release, "plan": found}
+
+
 def check(module: AnsibleModule, request: Request) -> t.Dict[str, t.Any]:
     """What would change, as the same result that the change gives."""
+    request = dataclasses.replace(request, until=RUN)
     found = _call(module, "plan", request) if os.path.exists(PROGRAM) else _empty_node(request)
-    words = found.get("conflict") or "; ".join(
-        f"{item['workload']}: {item['reason']}" for item in found.get("refused", [])
-    )
-    if words:
-        return {
-            "failed": True,
-            "class": "refused",
-            "msg": words,
-            "release": request.release,
-            "changed": False,
-            "workloads": {},
-        }
+    refusal = _refusal(found, request)
+    if refusal:
+        return refusal
     workloads = {
         name: {"class": "unchanged" if action == _plan.KEEP else "success", "action": action}
         for name, action in found["actions"].items()
@@ -209,6 +283,7 @@ def check(module: AnsibleModule, request: Request) -> t.Dict[str, t.Any]:
         "release": request.release,
         "undeclared": found["undeclared"],
         "workloads": workloads,
+        "plan": {key: value for key, value in found.items() if key != "diff"},
         "diff": found["diff"],
     }
 
@@ -239,6 +314,8 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
             "changed": False,
             "msg": f"{PROGRAM} is not on this node: run the role node_program first (playbook provision)",
         }
+    if request.until == PLAN:
+        return ask(module, request)
     diff = _call(module, "plan", request)["diff"] if module._diff else {}
     return dict(_call(module, "submit", request), diff=diff)
 
@@ -255,6 +332,20 @@ def main() -> None:
             "undeclared": {"type": "str", "choices": ["keep", "remove"], "default": "keep"},
             "force": {"type": "bool", "default": False},
             "deadline": {"type": "int"},
+            "until": {"type": "str", "choices": ["plan", "fetch", "run"], "default": "run"},
+            "rollout": {
+                "type": "dict",
+                "options": {
+                    "id": {"type": "str", "required": True},
+                    "owner": {"type": "str", "required": True},
+                    "stage": {"type": "str", "default": ""},
+                    "wave": {"type": "int", "default": 0},
+                    "lease": {"type": "int", "default": 14400},
+                },
+            },
+            "jitter": {"type": "int", "default": 0},
+            "reason": {"type": "str", "default": ""},
+            "ticket": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )

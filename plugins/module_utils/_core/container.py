@@ -41,9 +41,9 @@ class Place:
 def owner(user: str) -> t.Optional[t.Tuple[int, int]]:
     """The numbers of a user that is given by number, as `1000` or `1000:2000`; the group is the user's by default."""
     name, dummy, group = user.partition(":")
-    if not name.isdigit():
+    if not name.isdecimal():
         return None
-    return int(name), int(group) if group.isdigit() else int(name)
+    return int(name), int(group) if group.isdecimal() else int(name)
 
 
 def tenant_network(tenant: str) -> str:

@@ -168,8 +168,8 @@ def version_tuple(text: str) -> t.Tuple[int, ...]:
     """(26, 1, 5) of `5:26.1.5+dfsg1-9`, `Docker version 26.1.5+dfsg1, build x` or `26.1`; () where there is none."""
     for word in text.replace(",", " ").split():
         digits = word.split(":")[-1].split("+")[0].split("~")[0].split("-")[0].split(".")
-        if digits[0].isdigit():
-            return tuple(int(part) for part in digits if part.isdigit())
+        if digits[0].isdecimal():
+            return tuple(int(part) for part in digits if part.isdecimal())
     return ()
 
 

@@ -105,7 +105,7 @@ def proc_devices(text: str) -> t.Dict[str, int]:
     found = {}
     for line in text.partition("Block devices:")[0].splitlines():
         words = line.split()
-        if len(words) == 2 and words[0].isdigit():
+        if len(words) == 2 and words[0].isdecimal():
             found[words[1]] = int(words[0])
     return found
 
@@ -119,7 +119,7 @@ def specification_majors(text: str) -> t.Dict[str, int]:
     for line in [*text.splitlines(), "- "]:
         key, dummy, value = line.strip().partition(":")
         if key.startswith("- ") or key == "-":
-            if item.get("major", "").isdigit() and "path" in item:
+            if item.get("major", "").isdecimal() and "path" in item:
                 found[item["path"]] = int(item["major"])
             item, key = {}, key[1:].strip()
         item[key.strip()] = value.strip().strip("\"'")

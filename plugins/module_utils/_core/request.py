@@ -14,13 +14,20 @@ _FETCH_SECONDS = 1800.0
 _MARGIN = 120.0
 
 
+PLAN, FETCH, RUN = "plan", "fetch", "run"
+
+
 class RequestError(ValueError):
     """The request cannot be read; the message says why."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """`specs` are rendered specifications. With `revert`, they are what ran before, and their data comes back with them."""
+    """`specs` are rendered specifications. With `revert`, they are what ran before, and their data comes back with them.
+
+    `rollout` says which rollout this is a part of: `id`, `owner`, `stage`, `wave`, and `lease`, the seconds for which no other
+    one may touch the tenant here. `until` is how far to go: `plan` takes the lease alone, `fetch` touches nothing that runs.
+    """
 
     id: str
     tenant: str
@@ -32,13 +39,18 @@ class Request:
     revert: bool = False
     deadline: float = 0.0
     who: str = ""
+    rollout: t.Dict[str, t.Any] = field(default_factory=dict)
+    until: str = RUN
+    jitter: float = 0.0
+    reason: str = ""
+    ticket: str = ""
     schema: int = field(default=SCHEMA)
 
     def seconds(self) -> float:
         """The deadline of the whole change: as given, or from the times that the specifications name."""
         if self.deadline:
             return self.deadline
-        total = _FETCH_SECONDS + _MARGIN
+        total = _FETCH_SECONDS + _MARGIN + self.jitter
         for spec in self.specs:
             probes = spec["probes"]
             total += 2 * spec["stop_timeout"] + 2 * probes.get("startup", {}).get("within", 60.0)

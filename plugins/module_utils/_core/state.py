@@ -145,10 +145,13 @@ class Journal:
 
 @dataclass
 class State:
+    """`fetched` are the specifications, by tenant, whose images and models were brought for a change that is still to come."""
+
     sequence: int = 0
     tenants: t.Dict[str, Tenant] = field(default_factory=dict)
     journal: t.Optional[Journal] = None
     images: t.Dict[str, str] = field(default_factory=dict)
+    fetched: t.Dict[str, t.List[dict]] = field(default_factory=dict)
     suspects: t.List[str] = field(default_factory=list)
 
     def tenant(self, name: str) -> Tenant:
@@ -235,5 +238,6 @@ def _state(data: dict) -> State:
         tenants={name: _tenant(item) for name, item in data["tenants"].items()},
         journal=_journal(data["journal"]),
         images=data["images"],
+        fetched=data.get("fetched", {}),
         suspects=data["suspects"],
     )

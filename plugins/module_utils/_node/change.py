@@ -17,7 +17,7 @@ import typing as t
 
 from .._core import outcome
 from .._core.plan import REMOVE, REPAIR, Change, Plan
-from .._core.request import Request
+from .._core.request import FETCH, Request
 from .._core.state import Deployment, Entry, Journal, Refusal, State, Workload
 from . import admit, data, files
 from .engine import Info
@@ -49,6 +49,8 @@ class Transaction:
         try:
             self._begin()
             self._bring()
+            if self._request.until == FETCH:
+                return self._fetched()
             self._wait_for_permission()
             self._prepare()
             for entry in self._journal.entries:
@@ -61,6 +63,20 @@ class Transaction:
             return self._back(NodeError("disk", f"{exc.filename or 'a file'}: {exc.strerror}"))
         self._finish()
         return self._close(self._report.success())
+
+    def _fetched(self) -> t.Dict[str, t.Any]:
+        """Ends here: images and models wait on the node for the change that needs them."""
+        self._state.journal = None
+        self._state.fetched[self._request.tenant] = [
+            {
+                "image": spec["image"],
+                "digest": spec["digest"],
+                "models": [{"sha256": m["sha256"]} for m in spec["models"]],
+            }
+            for spec in self._request.specs
+        ]
+        self._node.store.save(self._state)
+        return self._report.fetched()
 
     def _close(self, result: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
         """A change that is still journalled is left to recovery."""
@@ -84,7 +100,7 @@ class Transaction:
         admission = admit.Admission(node.engine, self._info, node.paths, self._fetcher, self._request.tenant)
         if admission.ask(self._state, todo):
             # What failed before was kept for another try. Where it is in the way, it goes.
-            node.collect(self._state, self._info)
+            node.collect(self._state, self._info, spare_fetched=False)
             lines = admission.ask(self._state, todo)
             if lines:
                 raise NodeError("admit", "; ".join(lines))
@@ -275,6 +291,7 @@ class Transaction:
                 workload.previous = dataclasses.replace(entry.old, snapshots=entry.snapshots)
             workload.current = entry.new
             workload.refused = [item for item in workload.refused if item.spec_digest != entry.new.spec_digest]
+        state.fetched.pop(self._request.tenant, None)
         tenant.remember_release(self._request.release, self._request.release_digest)
         if state.journal is not None:
             state.journal.committed = True

@@ -12,8 +12,9 @@ import sys
 import time
 import typing as t
 
+from .._core import outcome
 from .._core.request import Request, RequestError, read
-from . import devices, launch, ledger, program
+from . import devices, launch, lease, ledger, program
 from .errors import NodeError
 from .files import read_json
 from .node import Node
@@ -31,13 +32,17 @@ EPILOG = """examples:
 """
 
 
+LEASED = 4
+"""Exit status where a rollout of somebody else holds the tenant."""
+
+
 def _say(line: str) -> None:
     sys.stdout.write(line + "\n")
 
 
-def _complain(line: str) -> int:
+def _complain(line: str, code: int = 2) -> int:
     sys.stderr.write(f"edge: {line}\n")
-    return 2
+    return code
 
 
 def _print(value: t.Any) -> None:
@@ -67,10 +72,7 @@ def _apply(node: Node, arguments: argparse.Namespace) -> int:
 
 def _plan(node: Node, arguments: argparse.Namespace) -> int:
     request = _read_request(arguments.request)
-    plan = program.make_plan(node, node.store.load(), request)
-    refused = [{"workload": name, "cause": item.cause, "reason": item.reason} for name, item in plan.refused]
-    _print({"changed": plan.changed, "diff": plan.diff(), "conflict": plan.conflict, "refused": refused, "undeclared": plan.undeclared,
-            "actions": {change.name: change.action for change in plan.changes}})  # fmt: skip
+    _print(program.look(node, request))
     return 0
 
 
@@ -223,12 +225,25 @@ def _entry(item: t.Mapping[str, t.Any]) -> str:
             f"{item['device']} {item['what']} {item['number']}".rstrip()
             + f" [{', '.join(item['workloads']) or 'unused'}]"
         )
+    if item["kind"] == "lease":
+        return f"{item['tenant']}: rollout {item['id']} of {item['owner']} {item['what']}: {item['msg']}"
     return f"{item['workload']} {item['what']}: {item['msg']} ({'; '.join(item['lost'])})"
 
 
 def _revert(node: Node, arguments: argparse.Namespace) -> int:
     before = node.store.load()
-    request = program.revert_request(node, arguments.scope, program.who())
+    rollout = json.loads(arguments.rollout) if arguments.rollout else {}
+    request = program.revert_request(node, arguments.scope, program.who(), arguments.release, arguments.reason, rollout)
+    if request is None:
+        result = {
+            "class": outcome.UNCHANGED,
+            "failed": False,
+            "changed": False,
+            "msg": f"nothing of release {arguments.release} runs here",
+            "workloads": {},
+        }
+        _print(result) if arguments.json else _say(result["msg"])
+        return 0
     launch.start(node, request)
     result = launch.wait(node, request)
     if result["class"] == "success":
@@ -238,6 +253,21 @@ def _revert(node: Node, arguments: argparse.Namespace) -> int:
     else:
         _say(f"{result['class']}: {result['msg']}")
     return 1 if result["failed"] else 0
+
+
+def _lease(node: Node, arguments: argparse.Namespace) -> int:
+    if arguments.end:
+        if not arguments.tenant:
+            raise NodeError("program", "say whose lease ends: edge lease TENANT --end")
+        mine = json.loads(arguments.rollout) if arguments.rollout else None
+        ended = lease.end(node.paths, arguments.tenant, mine, program.who())
+        _say("ended" if ended else f"there is no lease of tenant {arguments.tenant}")
+        return 0
+    for name, item in lease.everything(node.paths).items():
+        if arguments.tenant in ("", name):
+            left = f"{item['left'] / 60:.0f} minutes left" if item["left"] > 0 else "run out"
+            _say(f"{name}: rollout {item['id']} of {item['owner']}, {left}")
+    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -278,7 +308,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     command = add("revert", _revert, "back to the version before, with its data")
     command.add_argument("scope", help="TENANT or TENANT/WORKLOAD")
+    command.add_argument("--release", default="", help="only what this release brought")
+    command.add_argument("--reason", default="", help="why, for the others")
+    command.add_argument("--rollout", default="", help=argparse.SUPPRESS)
     command.add_argument("--json", action="store_true", help="as JSON")
+    command = add("lease", _lease, "which rollouts are under way for tenants of this node")
+    command.add_argument("tenant", nargs="?", default="", help="only this tenant")
+    command.add_argument("--end", action="store_true", help="end the lease of a rollout that is dead")
+    command.add_argument("--rollout", default="", help=argparse.SUPPRESS)
     for name, function, text in (
         ("apply", _apply, "carry a request out, here and now (for the unit)"),
         ("plan", _plan, "what a request would change"),
@@ -299,7 +336,7 @@ def main(argv: t.Optional[t.Sequence[str]] = None) -> int:
     try:
         return arguments.function(Node(), arguments)
     except NodeError as exc:
-        return _complain(exc.message)
+        return _complain(exc.message, LEASED if exc.cause == "lease" else 2)
     except (RequestError, ValueError) as exc:
         return _complain(str(exc))
     except KeyboardInterrupt:

@@ -107,6 +107,11 @@ class Paths:
         return self.run + "/locks"
 
     @property
+    def leases(self) -> str:
+        """In memory: whoever rolls out notices a boot, and takes a new one."""
+        return self.run + "/leases"
+
+    @property
     def transaction_lock(self) -> str:
         return self.run + "/transaction.lock"
 

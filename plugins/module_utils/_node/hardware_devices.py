@@ -31,7 +31,7 @@ def read(tree: Tree, ioctl: bool) -> Facts:
 
 def _natural(text: str) -> t.List[t.Any]:
     """video2 before video10."""
-    return [int(part) if part.isdigit() else part for part in re.split(r"([0-9]{1,9})", text)]
+    return [int(part) if part.isdecimal() else part for part in re.split(r"([0-9]{1,9})", text)]
 
 
 def _links(tree: Tree, folder: str) -> t.Dict[str, t.List[str]]:

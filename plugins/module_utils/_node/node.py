@@ -19,6 +19,7 @@ from ._runner import run
 from .engine import Engine, Info, client_configuration
 from .errors import NodeError
 from .fetch import model_directory
+from .fetch import reference as image_reference
 from .files import Paths
 from .store import Store
 
@@ -178,20 +179,26 @@ class Node:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.paths.reserve)
 
-    def collect(self, state: State, info: Info) -> None:
-        """Removes what no kept version needs: containers, images, models, copies of volumes. Never the revert target."""
+    def collect(self, state: State, info: Info, spare_fetched: bool = True) -> None:
+        """Removes what no kept version needs: containers, images, models, copies of volumes. Never the revert target.
+
+        :param spare_fetched: what was brought for a change that is still to come stays too.
+        """
         self.give_reserve()
+        if not spare_fetched:
+            state.fetched.clear()
+        coming = [spec for specs in state.fetched.values() for spec in specs]
         kept = list(state.kept())
         names = {item.container for item in kept}
         for container in self.engine.containers():
             if container.name not in names:
                 self.forget_container(container.name)
-        references = {item.image_ref for item in kept}
+        references = {item.image_ref for item in kept} | {image_reference(spec) for spec in coming}
         for reference in [item for item in state.images if item not in references]:
             image_id = state.images.pop(reference)
             if image_id not in state.images.values():
                 self.engine.remove_image(reference) or self.engine.remove_image(image_id)
-        wanted = {model["sha256"] for item in kept for model in item.spec["models"]}
+        wanted = {model["sha256"] for spec in [*(item.spec for item in kept), *coming] for model in spec["models"]}
         for name in os.listdir(self.paths.models) if os.path.isdir(self.paths.models) else []:
             if name not in wanted:
                 files.remove_tree(f"{self.paths.models}/{name}")

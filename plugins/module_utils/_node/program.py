@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import random
+import time
 import typing as t
 import uuid
 
 from .._core import outcome
 from .._core import plan as _plan
-from .._core.request import Request
-from .._core.state import Refusal, State, Tenant, Workload
-from . import devices, files, gpu_guard
+from .._core.request import PLAN, Request
+from .._core.state import Deployment, Refusal, State, Tenant, Workload
+from . import devices, files, gpu_guard, lease
 from .change import Transaction
 from .errors import NodeError
 from .node import Node, Steps
@@ -52,12 +54,34 @@ def _add_endpoints(node: Node, request: Request) -> None:
                 spec["endpoints"] = found
 
 
+def look(node: Node, request: Request) -> t.Dict[str, t.Any]:
+    """What a request would change, and what a rollout must know of the node before it begins; takes its lease."""
+    if request.until == PLAN:
+        _check_lease(node, request)
+    state = node.store.load()
+    plan = make_plan(node, state, request)
+    tenant = state.tenants.get(request.tenant, Tenant())
+    return {
+        "changed": plan.changed,
+        "diff": plan.diff(),
+        "conflict": plan.conflict,
+        "refused": [{"workload": name, "cause": item.cause, "reason": item.reason} for name, item in plan.refused],
+        "undeclared": plan.undeclared,
+        "actions": {change.name: change.action for change in plan.changes},
+        "current": tenant.release,
+        "last": {key: tenant.last[key] for key in ("release", "class", "cause", "rollout") if key in tenant.last},
+        "holds": node.store.holds(),
+    }
+
+
 def _empty_plan(request: Request) -> _plan.Plan:
     return _plan.Plan(request.tenant, request.release, (), (), "", (), False)
 
 
 def apply(node: Node, request: Request) -> t.Dict[str, t.Any]:
     """Carries a request out and returns its result; the result is also on disk for whoever waits for it."""
+    # Not while the lock is held: many nodes that begin together shall not ask for the same bytes together.
+    time.sleep(random.uniform(0, request.jitter))  # noqa: S311
     try:
         with node.lock(LOCK_WAIT):
             result = _apply_locked(node, request)
@@ -79,10 +103,19 @@ def _is_journalled(node: Node, request: Request) -> bool:
     return journal is not None and journal.id == request.id
 
 
+def _check_lease(node: Node, request: Request) -> None:
+    """A person at the machine may always take back; everybody else waits for the rollout that is under way."""
+    if request.rollout:
+        lease.claim(node.paths, request.tenant, request.rollout)
+    elif not request.revert:
+        lease.check(node.paths, request.tenant, request.rollout)
+
+
 def _apply_locked(node: Node, request: Request) -> t.Dict[str, t.Any]:
     state = node.store.load()
     if state.journal is not None:
         _settle(node, state, outcome.INTERRUPTED)
+    _check_lease(node, request)
     info = node.engine.info()
     plan = make_plan(node, state, request)
     report = Report(request, plan)
@@ -182,46 +215,84 @@ def _find(state: State, scope: str) -> t.Tuple[str, Tenant, t.Dict[str, Workload
     return name, tenant, {workload: tenant.workloads[workload]} if slash else tenant.workloads
 
 
-def revert_request(node: Node, scope: str, who: str) -> Request:
-    """The request that puts the previous version of a tenant or workload back."""
+def revert_request(
+    node: Node,
+    scope: str,
+    who: str,
+    release: str = "",
+    reason: str = "",
+    rollout: t.Optional[t.Dict[str, t.Any]] = None,
+) -> t.Optional[Request]:
+    """The request that puts the previous version of a tenant or workload back.
+
+    :param release: only what this release brought: its workloads that had no version before go away again. None is the
+        answer where nothing of it runs.
+    """
     state = node.store.load()
+    if release and scope not in state.tenants:
+        return None
     name, tenant, chosen = _find(state, scope)
-    targets = {key: item.previous for key, item in chosen.items() if item.previous is not None}
-    if not targets:
+    brought = {key for key, item in chosen.items() if item.current is not None and item.current.release == release}
+    targets = {
+        key: item.previous
+        for key, item in chosen.items()
+        if item.previous is not None and (not release or key in brought)
+    }
+    if release and not brought:
+        return None
+    if not targets and not release:
         raise NodeError("state", f"'{scope}' has no previous version on this node")
     specs = []
     for key, item in tenant.workloads.items():
-        deployment = targets.get(key) or item.current
+        deployment = targets.get(key) or (item.current if key not in brought else None)
         if deployment is not None:
             specs.append(deployment.spec)
-    release = next(iter(targets.values())).release
-    return Request(id=uuid.uuid4().hex, tenant=name, release=release, specs=specs, revert=True, who=who)
+    return Request(
+        id=uuid.uuid4().hex,
+        tenant=name,
+        release=_release_before(tenant, targets.values()),
+        specs=specs,
+        remove_undeclared=bool(release),
+        revert=True,
+        who=who,
+        reason=reason,
+        rollout=rollout or {},
+    )
+
+
+def _release_before(tenant: Tenant, targets: t.Iterable[Deployment]) -> str:
+    found = max(targets, key=lambda item: item.sequence, default=None)
+    if found is not None:
+        return found.release
+    others = [version for version in tenant.releases if version != tenant.release]
+    return others[-1] if others else ""
 
 
 def after_revert(node: Node, request: Request, before: State) -> None:
     """What a person took back is refused from then on, until it changes or is forced."""
     with node.lock(LOCK_WAIT):
         state = node.store.load()
+        workloads = state.tenants[request.tenant].workloads
         for key, item in before.tenants[request.tenant].workloads.items():
-            now = state.tenants[request.tenant].workloads.get(key)
-            if (
-                item.current is None
-                or now is None
-                or now.current is None
-                or now.current.spec_digest == item.current.spec_digest
-            ):
+            now = workloads.get(key)
+            if item.current is None or (now and now.current and now.current.spec_digest == item.current.spec_digest):
                 continue
-            now.refuse(
+            workloads.setdefault(key, Workload()).refuse(
                 Refusal(
                     item.current.spec_digest,
                     item.current.digest,
                     item.current.release,
-                    "operator",
-                    f"taken back at the node by {request.who}",
+                    "rollout" if request.rollout else "operator",
+                    _taken_back(request),
                     state.sequence,
                 )
             )
         node.store.save(state)
+
+
+def _taken_back(request: Request) -> str:
+    where = f"by rollout {request.rollout['id']}" if request.rollout else f"at the node by {request.who}"
+    return f"taken back {where}" + (f": {request.reason}" if request.reason else "")
 
 
 def settle_devices(node: Node) -> t.List[str]:
@@ -259,6 +330,7 @@ def status(node: Node) -> t.Dict[str, t.Any]:
         "engine": problem or "up",
         "tenants": tenants,
         "holds": node.store.holds(),
+        "leases": lease.everything(node.paths),
         "devices": devices.overview(node.paths, state),
         "change": {"id": journal.id, "tenant": journal.tenant, "release": journal.release, "step": journal.step}
         if journal

@@ -56,6 +56,19 @@ class Report:
             "failed": outcome.MEANINGS[name].failure,
             "msg": "; ".join([message, *self._notes]),
             "undeclared": list(self._plan.undeclared),
+            **{key: value for key, value in self._asked().items() if value},
+        }
+
+    def _asked(self) -> t.Dict[str, t.Any]:
+        """Who asked for it, why, and as a part of what."""
+        request = self._request
+        rollout = {key: request.rollout[key] for key in ("id", "stage", "wave") if key in request.rollout}
+        return {
+            "rollout": rollout,
+            "who": request.who,
+            "reason": request.reason,
+            "ticket": request.ticket,
+            "force": request.force,
         }
 
     def success(self) -> t.Dict[str, t.Any]:
@@ -65,6 +78,11 @@ class Report:
             for change in self._plan.changes
         }
         return result
+
+    def fetched(self) -> t.Dict[str, t.Any]:
+        took = sum(item["seconds"] for item in (self._steps.taken if self._steps else []) if item["step"] == "fetch")
+        message = f"images and models of release {self._request.release} are here"
+        return {**self._base(outcome.UNCHANGED, False, message), "fetch_seconds": round(took, 3), "workloads": {}}
 
     def unchanged(self, changed: bool) -> t.Dict[str, t.Any]:
         name = outcome.SUCCESS if changed else outcome.UNCHANGED

@@ -15,6 +15,7 @@ from .errors import NodeError
 from .files import Paths, make_directory, read_json, read_text, write_atomic, write_json
 
 KEEP_RESULTS = 20
+_FACTS = ("id", "tenant", "release", "class", "cause", "msg", "rollout", "who", "reason", "ticket", "force")
 
 
 class Store:
@@ -41,7 +42,7 @@ class Store:
         state.journal = None
         state.tenant(tenant).last = dict(result)
         self.save(state)
-        facts = {key: result[key] for key in ("id", "tenant", "release", "class", "cause", "msg") if key in result}
+        facts = {key: result[key] for key in _FACTS if key in result}
         classes = {name: item["class"] for name, item in result.get("workloads", {}).items()}
         ledger.note(self._paths, "change", **facts, workloads=classes)
 
