@@ -93,9 +93,9 @@ options:
         type: int
         default: 0
       lease:
-        description: Seconds after which the lease runs out, counted from each call.
-        type: int
-        default: 14400
+        description: Time after which the lease runs out, counted from each call, such as V(90m).
+        type: str
+        default: 4h
   jitter:
     description: Longest pause in seconds before anything is fetched; each node waits for a part of it, by chance.
     type: int
@@ -198,6 +198,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core import plan as _plan
 from ..module_utils._core import spec
+from ..module_utils._core.fields import duration
 from ..module_utils._core.request import PLAN, RUN, Request
 from ..module_utils._core.state import State
 
@@ -205,6 +206,10 @@ PROGRAM = "/usr/local/bin/edge"
 SECRET_LENGTH = 8
 LEASED = 4
 """Exit status of the program where a rollout of somebody else holds the tenant."""
+
+
+def _rollout(given: t.Optional[t.Mapping[str, t.Any]]) -> t.Dict[str, t.Any]:
+    return dict(given, lease=duration("rollout.lease", given["lease"])) if given else {}
 
 
 def _request(params: t.Mapping[str, t.Any]) -> Request:
@@ -218,7 +223,7 @@ def _request(params: t.Mapping[str, t.Any]) -> Request:
         force=params["force"],
         deadline=float(params["deadline"] or 0),
         who=os.environ.get("SUDO_USER", ""),
-        rollout=dict(params["rollout"] or {}),
+        rollout=_rollout(params["rollout"]),
         until=params["until"],
         jitter=float(params["jitter"]),
         reason=params["reason"],
@@ -340,7 +345,7 @@ def main() -> None:
                     "owner": {"type": "str", "required": True},
                     "stage": {"type": "str", "default": ""},
                     "wave": {"type": "int", "default": 0},
-                    "lease": {"type": "int", "default": 14400},
+                    "lease": {"type": "str", "default": "4h"},
                 },
             },
             "jitter": {"type": "int", "default": 0},

@@ -79,6 +79,7 @@ def begin(
             )
     steps = [{"stage": name, "hosts": list(wave)} for name, wave in plan.waves()]
     goes = [host for host in hosts if host.name not in found]
+    fetch = [list(batch) for batch in waves.pace(goes, policy.fetch_per_site)] if policy.fetch_ahead else []
     run: Run = {
         **identity,
         "on_failure": policy.on_failure,
@@ -86,7 +87,8 @@ def begin(
         "steps": steps,
         "order": [host for step in steps for host in step["hosts"]],
         "sizes": [len(step["hosts"]) for step in steps],
-        "fetch": [list(batch) for batch in waves.pace(goes, policy.fetch_per_site)] if policy.fetch_ahead else [],
+        "fetch_order": [host for batch in fetch for host in batch],
+        "fetch_sizes": [len(batch) for batch in fetch],
         "jitter": policy.fetch_jitter,
         "most_waves": most_waves,
         "done": 0,
@@ -94,6 +96,7 @@ def begin(
         "reverts": {},
         "decisions": [],
         "approved": [],
+        "members": list(members),
         "left_out": sorted(set(members) - {name for planned in plan.stages for name in planned.members}),
         "stopped": False,
         "halted": False,
@@ -226,7 +229,11 @@ def record(run: Run, results: Mapping[str, t.Any], variables: Mapping[str, Mappi
         found[host] = {**outcomes.of(results.get(host), variables[host]), "stage": run["stage"], "wave": run["wave"]}
         if found[host]["cause"] in ("unreachable", "silence") and run["stage"] != waves.LATE:
             found[host]["cause"] = outcomes.LOST
-    return {**run, "outcomes": found}
+    good = any(
+        found[host]["class"] in GOOD or found[host]["cause"] == outcomes.LOST
+        for host in run["steps"][run["done"]]["hosts"]
+    )
+    return {**run, "outcomes": found, "soak": run["soak"] if good else 0}
 
 
 def judge(run: Run, nodes: Mapping[str, t.Any]) -> Run:
@@ -258,6 +265,12 @@ def _late(run: Run, step: Mapping[str, t.Any]) -> Run:
 def reverted(run: Run, results: Mapping[str, t.Any], variables: Mapping[str, Mapping[str, t.Any]]) -> Run:
     """What became of the hosts that were taken back."""
     return {**run, "reverts": {host: outcomes.of(results.get(host), variables[host]) for host in run["revert"]}}
+
+
+def leased(run: Run) -> list[str]:
+    """Hosts whose lease is to be given back: those that were asked and answered."""
+    offline = {host for host, item in run["outcomes"].items() if item["cause"] in ("unreachable", "lease", "spec")}
+    return [host for host in run["members"] if host not in offline]
 
 
 def proven(run: Run) -> list[str]:

@@ -69,7 +69,8 @@ def groups_of(budget: Budget, host: Host) -> tuple[str, ...]:
 
 def sizes(budgets: Iterable[Budget], everyone: Sequence[Host]) -> dict[tuple[str, ...], int]:
     """How many hosts each group of the budgets has, of all hosts of the inventory."""
-    return Counter(groups_of(budget, host) for budget in set(budgets) for host in everyone)
+    kinds = {budget.by: budget for budget in budgets}.values()
+    return Counter(groups_of(budget, host) for budget in kinds for host in everyone)
 
 
 class _Room:
@@ -78,20 +79,19 @@ class _Room:
     def __init__(self, batch: int, budgets: Sequence[Budget], everyone: Sequence[Host]) -> None:
         self._batch, self._budgets = batch, budgets
         have = sizes(budgets, everyone)
-        down = Counter(groups_of(budget, host) for budget in set(budgets) for host in everyone if host.down)
-        self._room = {
-            groups_of(budget, host): budget.max_unavailable.up(have[groups_of(budget, host)])
-            - down[groups_of(budget, host)]
-            for budget in budgets
-            for host in everyone
-        }
+        down = sizes(budgets, [host for host in everyone if host.down])
+        self._room: dict[tuple[str, ...], int] = {}
+        for budget in budgets:
+            for key in {groups_of(budget, host) for host in everyone}:
+                room = budget.max_unavailable.up(have[key]) - down[key]
+                self._room[key] = min(room, self._room.get(key, room))
         self._used: dict[tuple[str, ...], list[int]] = {}
         self._filled: list[int] = []
         self._first: dict[tuple[str, ...], int] = {}
 
     def place(self, host: Host) -> int | None:
         """The first wave that takes this host, or None where no wave ever does."""
-        keys = [groups_of(budget, host) for budget in self._budgets]
+        keys = list(dict.fromkeys(groups_of(budget, host) for budget in self._budgets))
         if any(self._room[key] < 1 for key in keys):
             return None
         wave = max([self._first.get(key, 0) for key in keys] + [self._first.get((), 0)])
@@ -160,7 +160,7 @@ def plan(policy: Policy, hosts: Sequence[Host], everyone: Sequence[Host] = ()) -
         ready = [host for host in members if not (host.done or host.offline or host.blocked)]
         waves, crowded = cut(ready, stage.batch.up(len(members)), stage.budgets, everyone)
         stages.append(PlannedStage(stage, tuple(host.name for host in members), waves, crowded))
-    offline = [host for host in hosts if host.offline and not host.blocked]
+    offline = [host for host in hosts if host.offline and not (host.blocked or host.done)]
     return Plan(tuple(stages), _late(policy, offline, everyone))
 
 

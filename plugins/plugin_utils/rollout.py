@@ -1,0 +1,155 @@
+# Copyright: (c) 2026, physical_ai.edge contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A rollout between Ansible's variables and the pure logic of `_rollout`: what plays hand in and get back."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Mapping, Sequence
+
+from ..module_utils._core import spec
+from ..module_utils._core.fields import SpecError
+from . import release as _release
+from ._rollout import policy as _policy
+from ._rollout import report, run
+
+RESULT = "__workloads_result"
+"""The variable of each host that holds what the module workloads returned last."""
+FOUND = "__workloads_found"
+HEALTH = "__rollout_health"
+BACK = "__rollout_back"
+VARIABLES = (
+    *_release.SELECTABLE,
+    *("edge_labels", "edge_networks", "edge_when_offline"),
+    *("edge_timezone", "edge_fetch_window", "edge_swap_window", "edge_bandwidth"),
+)
+
+Hosts = Mapping[str, Mapping[str, t.Any]]
+
+
+def _sealed(found: run.Run) -> run.Run:
+    """With what the last play asks for."""
+    return {
+        **found,
+        "leased": run.leased(found),
+        "proven": [] if found["halted"] and found["on_failure"] == "revert_all" else run.proven(found),
+    }
+
+
+class RolloutError(ValueError):
+    """A rollout that cannot begin; one line."""
+
+
+def variables(hostvars: Mapping[str, t.Any], hosts: Sequence[str]) -> dict[str, dict[str, t.Any]]:
+    """What the inventory says of each host, of all that a rollout asks for; with the labels that its node found."""
+    found = {}
+    for host in hosts:
+        have = hostvars[host]
+        values = {key: have.get(key) for key in VARIABLES}
+        discovered = have.get(FOUND) or {}
+        if isinstance(discovered, Mapping) and discovered.get("labels"):
+            values["edge_labels"] = {**(values["edge_labels"] or {}), **discovered["labels"]}
+        found[host] = values
+    return found
+
+
+def _members(release: Mapping[str, t.Any], known: Hosts, asked: bool) -> dict[str, Mapping[str, t.Any]]:
+    """Hosts that the release is for. Before nodes are asked, labels that only they know fit."""
+    if not asked:
+        release = {**release, "workloads": [_without_found(item) for item in release["workloads"]]}
+    return {host: values for host, values in known.items() if _release.selected(release, values)}
+
+
+def _without_found(workload: t.Any) -> t.Any:
+    if not isinstance(workload, Mapping) or not isinstance(workload.get("select"), Mapping):
+        return workload
+    kept = {key: value for key, value in workload["select"].items() if not str(key).startswith("hw.")}
+    return {**workload, "select": kept}
+
+
+def problems(
+    release: t.Any, policy: t.Any, hostvars: Mapping[str, t.Any], hosts: Sequence[str], everyone: Sequence[str]
+) -> list[str]:
+    """What is wrong with release and policy for these hosts, a line each; found before any node is contacted."""
+    try:
+        _release.check(release)
+        spec.check_tenant(release["tenant"])
+        spec.check_release(release["release"])
+        known = variables(hostvars, everyone)
+        rings = sorted({str(values["edge_ring"]) for values in known.values() if values["edge_ring"]})
+        parsed = _policy.parse(policy, rings)
+        members = _members(release, {host: known[host] for host in hosts}, asked=False)
+        if not members:
+            return ["the release is for none of these hosts: " + "; ".join(_why_none(release, known, hosts))]
+        return _unfit(release, members) or _stuck(parsed, members, known)
+    except (_release.ReleaseError, _policy.PolicyError, SpecError) as exc:
+        return [str(exc)]
+
+
+def _why_none(release: Mapping[str, t.Any], known: Hosts, hosts: Sequence[str]) -> list[str]:
+    first = hosts[0]
+    return [
+        f"workload {item.get('name')}: on {first} {_release.mismatch('select', item.get('select') or {}, known[first])}"
+        for item in release["workloads"]
+    ] or ["it has no workloads"]
+
+
+def _unfit(release: Mapping[str, t.Any], members: Hosts) -> list[str]:
+    found: dict[str, list[str]] = {}
+    for host, values in members.items():
+        try:
+            spec.render(_release.selected(release, values), release.get("models") or [], values["edge_networks"] or {})
+        except SpecError as exc:
+            found.setdefault(str(exc), []).append(host)
+    return [f"{message} (on {_some(hosts)})" for message, hosts in found.items()]
+
+
+def _some(hosts: Sequence[str]) -> str:
+    return ", ".join(hosts[:3]) + (f" and {len(hosts) - 3} more" if len(hosts) > 3 else "")
+
+
+def _stuck(policy: _policy.Policy, members: Hosts, known: Hosts) -> list[str]:
+    everything = {host: {"plan": {"changed": True}} for host in members}
+    run.begin({"id": "", "tenant": "", "release": ""}, policy, members, everything, known)
+    return []
+
+
+def begin(
+    policy: t.Any,
+    identity: Mapping[str, t.Any],
+    release: Mapping[str, t.Any],
+    hostvars: Mapping[str, t.Any],
+    hosts: Sequence[str],
+    everyone: Sequence[str],
+    most_waves: int = 0,
+) -> run.Run:
+    known = variables(hostvars, everyone)
+    try:
+        members = _members(release, {host: known[host] for host in hosts}, asked=True)
+        asked = {host: hostvars[host].get(RESULT) for host in members}
+        return _sealed(run.begin(identity, _policy.parse(policy), members, asked, known, most_waves))
+    except (_release.ReleaseError, _policy.PolicyError) as exc:
+        raise RolloutError(str(exc)) from exc
+
+
+def record(found: run.Run, what: str, hostvars: Mapping[str, t.Any]) -> run.Run:
+    """:param what: `wave` for what the change came to, `soak` for the gate after it, `revert` for the way back."""
+    if what == "revert":
+        known = variables(hostvars, found["revert"])
+        return _sealed(run.reverted(found, {host: hostvars[host].get(BACK) for host in found["revert"]}, known))
+    hosts = found["steps"][found["done"]]["hosts"]
+    if what == "soak":
+        return _sealed(run.judge(found, {host: hostvars[host].get(HEALTH) for host in hosts}))
+    return run.record(found, {host: hostvars[host].get(RESULT) for host in hosts}, variables(hostvars, hosts))
+
+
+def lines(found: run.Run, hostvars: Mapping[str, t.Any]) -> list[str]:
+    hosts = list(found["outcomes"])
+    sites = {host: str(hostvars[host].get("edge_site") or "") for host in hosts if host in hostvars}
+    return report.lines(found, sites)
+
+
+def approve(found: run.Run, answer: t.Any, before: t.Any = ()) -> run.Run:
+    named = before.split(",") if isinstance(before, str) else list(before or ())
+    return _sealed(run.approve(found, str(answer or ""), [str(item).strip() for item in named]))
