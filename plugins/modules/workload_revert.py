@@ -32,6 +32,10 @@ options:
       - A node on which nothing of it runs is left as it is.
     type: str
     default: ''
+  brought_by:
+    description: Take back only what this rollout brought, by its id; a node that has the release from elsewhere is left as it is.
+    type: str
+    default: ''
   to:
     description: Only where the version before belongs to this release; otherwise the node refuses and says what it has.
     type: str
@@ -99,8 +103,11 @@ def _refused(message: str) -> t.Dict[str, t.Any]:
 
 def targets(status: t.Mapping[str, t.Any], params: t.Mapping[str, t.Any]) -> t.Dict[str, t.Tuple[str, str]]:
     """Workload -> (release that runs, release that comes back), of what would be taken back."""
-    rows = status["tenants"].get(params["tenant"], {"workloads": {}})["workloads"]
-    found = {}
+    tenant = status["tenants"].get(params["tenant"], {"workloads": {}, "releases": {}})
+    rows, found = tenant["workloads"], {}
+    content = tenant["releases"].get(params["release"], "")
+    if params["brought_by"] and not params["brought_by"].endswith("-" + content[7:15]):
+        return {}
     for name, row in rows.items():
         if row["current"] is None or (params["workload"] and name != params["workload"]):
             continue
@@ -148,6 +155,7 @@ def main() -> None:
             "tenant": {"type": "str", "required": True},
             "workload": {"type": "str", "default": ""},
             "release": {"type": "str", "default": ""},
+            "brought_by": {"type": "str", "default": ""},
             "to": {"type": "str", "default": ""},
             "reason": {"type": "str", "default": ""},
             "rollout": {"type": "dict"},

@@ -12,7 +12,7 @@ from ..module_utils._core import spec
 from ..module_utils._core.fields import SpecError
 from . import release as _release
 from ._rollout import policy as _policy
-from ._rollout import report, run
+from ._rollout import outcomes, report, run
 
 RESULT = "__workloads_result"
 """The variable of each host that holds what the module workloads returned last."""
@@ -61,6 +61,12 @@ def _members(release: Mapping[str, t.Any], known: Hosts, asked: bool) -> dict[st
     return {host: values for host, values in known.items() if _release.selected(release, values)}
 
 
+def _left_out(release: Mapping[str, t.Any], known: Hosts, hosts: Sequence[str]) -> set[str]:
+    """Rings with hosts that the release is for and that the run leaves out."""
+    others = {host: values for host, values in known.items() if host not in set(hosts)}
+    return {str(values["edge_ring"] or "") for values in _members(release, others, asked=False).values()}
+
+
 def _without_found(workload: t.Any) -> t.Any:
     if not isinstance(workload, Mapping) or not isinstance(workload.get("select"), Mapping):
         return workload
@@ -82,7 +88,7 @@ def problems(
         members = _members(release, {host: known[host] for host in hosts}, asked=False)
         if not members:
             return ["the release is for none of these hosts: " + "; ".join(_why_none(release, known, hosts))]
-        return _unfit(release, members) or _stuck(parsed, members, known)
+        return _unfit(release, members) or _stuck(parsed, members, known, _left_out(release, known, hosts))
     except (_release.ReleaseError, _policy.PolicyError, SpecError) as exc:
         return [str(exc)]
 
@@ -109,9 +115,9 @@ def _some(hosts: Sequence[str]) -> str:
     return ", ".join(hosts[:3]) + (f" and {len(hosts) - 3} more" if len(hosts) > 3 else "")
 
 
-def _stuck(policy: _policy.Policy, members: Hosts, known: Hosts) -> list[str]:
+def _stuck(policy: _policy.Policy, members: Hosts, known: Hosts, left_out: set[str]) -> list[str]:
     everything = {host: {"plan": {"changed": True}} for host in members}
-    run.begin({"id": "", "tenant": "", "release": ""}, policy, members, everything, known)
+    run.begin({"id": "", "tenant": "", "release": ""}, policy, members, everything, known, 0, left_out)
     return []
 
 
@@ -128,7 +134,11 @@ def begin(
     try:
         members = _members(release, {host: known[host] for host in hosts}, asked=True)
         asked = {host: hostvars[host].get(RESULT) for host in members}
-        return _sealed(run.begin(identity, _policy.parse(policy), members, asked, known, most_waves))
+        return _sealed(
+            run.begin(
+                identity, _policy.parse(policy), members, asked, known, most_waves, _left_out(release, known, hosts)
+            )
+        )
     except (_release.ReleaseError, _policy.PolicyError) as exc:
         raise RolloutError(str(exc)) from exc
 
@@ -153,3 +163,14 @@ def lines(found: run.Run, hostvars: Mapping[str, t.Any]) -> list[str]:
 def approve(found: run.Run, answer: t.Any, before: t.Any = ()) -> run.Run:
     named = before.split(",") if isinstance(before, str) else list(before or ())
     return _sealed(run.approve(found, str(answer or ""), [str(item).strip() for item in named]))
+
+
+def revert_lines(hostvars: Mapping[str, t.Any], hosts: Sequence[str]) -> list[str]:
+    """A line for each host that was asked to take something back, and the end."""
+    known = variables(hostvars, hosts)
+    found = {host: outcomes.of(hostvars[host].get("revert_result"), known[host]) for host in hosts}
+    words = {"success": "taken back", "unchanged": "nothing to take back"}
+    shown = [f"{host}: {words.get(item['class'], item['class'])}: {item['msg']}" for host, item in found.items()]
+    missing = [host for host, item in found.items() if item["class"] not in words]
+    end = f"NOT taken back on {', '.join(missing)}" if missing else f"done on {len(hosts)} hosts"
+    return [*shown, end]

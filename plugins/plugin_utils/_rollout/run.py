@@ -58,9 +58,11 @@ def begin(
     asked: Mapping[str, t.Any],
     everyone: Mapping[str, Mapping[str, t.Any]],
     most_waves: int = 0,
+    left_out: t.Collection[str] = (),
 ) -> Run:
     """:param identity: `id`, `tenant` and `release`.
     :param members: hosts that the release is for, with their `edge_*` variables; `everyone`: all of the inventory.
+    :param left_out: rings with hosts that the release is for and that are not in this run.
     :param asked: what each member's node said to `until: plan`.
     :param most_waves: end after so many waves; 0 for all.
     :raises PolicyError: where the rollout could never progress.
@@ -70,7 +72,7 @@ def begin(
     hosts = [_host(host, variables, known[host], keys) for host, variables in members.items()]
     by_name = {host.name: host for host in hosts}
     others = [by_name.get(host) or _host(host, variables, None, keys) for host, variables in everyone.items()]
-    plan = waves.plan(policy, hosts, others or hosts)
+    plan = waves.plan(policy, hosts, others or hosts, left_out)
     found = {host: item for host, item in known.items() if item is not None}
     for planned in plan.stages:
         for host in planned.crowded:

@@ -63,65 +63,88 @@ class Plan:
             yield LATE, wave
 
 
-def groups_of(budget: Budget, host: Host) -> tuple[str, ...]:
-    return (*budget.by, *(host.groups.get(key, "") for key in budget.by))
+Group = tuple[str, ...]
+"""What a budget counts by, and the values of a host for it."""
 
 
-def sizes(budgets: Iterable[Budget], everyone: Sequence[Host]) -> dict[tuple[str, ...], int]:
+def groups_of(budget: Budget, host: Host) -> Group:
+    return (*budget.by, *[host.groups.get(key, "") for key in budget.by])
+
+
+def sizes(budgets: Iterable[Budget], everyone: Sequence[Host]) -> dict[Group, int]:
     """How many hosts each group of the budgets has, of all hosts of the inventory."""
     kinds = {budget.by: budget for budget in budgets}.values()
     return Counter(groups_of(budget, host) for budget in kinds for host in everyone)
 
 
-class _Room:
-    """How many hosts of each group, and how many in all, a wave still takes."""
+class Census:
+    """All hosts of the inventory, counted once by what the budgets of a policy count by."""
 
-    def __init__(self, batch: int, budgets: Sequence[Budget], everyone: Sequence[Host]) -> None:
-        self._batch, self._budgets = batch, budgets
-        have = sizes(budgets, everyone)
-        down = sizes(budgets, [host for host in everyone if host.down])
-        self._room: dict[tuple[str, ...], int] = {}
+    def __init__(self, budgets: Iterable[Budget], everyone: Sequence[Host]) -> None:
+        kinds = list({budget.by: budget for budget in budgets}.values())
+        self.have = sizes(kinds, everyone)
+        self.down = sizes(kinds, [host for host in everyone if host.down])
+        self.keys = {key for host in everyone for key in host.groups}
+
+    def room(self, budgets: Sequence[Budget], down: bool = True) -> dict[Group, int]:
+        """How many more hosts of each group may be down at once, by the strictest budget that counts it."""
+        found: dict[Group, int] = {}
+        by: dict[tuple[str, ...], list[Group]] = {}
+        for group in self.have:
+            by.setdefault(group[: len(group) // 2], []).append(group)
         for budget in budgets:
-            for key in {groups_of(budget, host) for host in everyone}:
-                room = budget.max_unavailable.up(have[key]) - down[key]
-                self._room[key] = min(room, self._room.get(key, room))
-        self._used: dict[tuple[str, ...], list[int]] = {}
+            for group in by.get(budget.by, []):
+                room = budget.max_unavailable.up(self.have[group]) - (self.down.get(group, 0) if down else 0)
+                found[group] = min(room, found.get(group, room))
+        return found
+
+    def largest(self, budget: Budget) -> int:
+        return max(count for group, count in self.have.items() if group[: len(group) // 2] == budget.by)
+
+
+class _Waves:
+    """Takes one host after the other into the first wave that has room for it."""
+
+    def __init__(self, batch: int, budgets: Sequence[Budget], room: Mapping[Group, int]) -> None:
+        self._batch, self._room = batch, room
+        self._kinds = list({budget.by: budget for budget in budgets}.values())
+        self._used: dict[Group, list[int]] = {}
         self._filled: list[int] = []
-        self._first: dict[tuple[str, ...], int] = {}
+        self._first: dict[Group, int] = {}
 
     def place(self, host: Host) -> int | None:
-        """The first wave that takes this host, or None where no wave ever does."""
-        keys = list(dict.fromkeys(groups_of(budget, host) for budget in self._budgets))
-        if any(self._room[key] < 1 for key in keys):
+        """The wave that takes this host, or None where no wave ever does."""
+        groups = [groups_of(budget, host) for budget in self._kinds]
+        if any(self._room[group] < 1 for group in groups):
             return None
-        wave = max([self._first.get(key, 0) for key in keys] + [self._first.get((), 0)])
-        while not self._takes(wave, keys):
+        wave = max(self._first.get(group, 0) for group in ((), *groups))
+        while not self._takes(wave, groups):
             wave += 1
-        self._take(wave, keys)
+        self._take(wave, groups)
         return wave
 
-    def _takes(self, wave: int, keys: Sequence[tuple[str, ...]]) -> bool:
+    def _takes(self, wave: int, groups: Sequence[Group]) -> bool:
         if wave < len(self._filled) and self._filled[wave] >= self._batch:
             return False
-        for key in keys:
-            used = self._used.get(key, [])
-            if wave < len(used) and used[wave] >= self._room[key]:
+        for group in groups:
+            used = self._used.get(group, [])
+            if wave < len(used) and used[wave] >= self._room[group]:
                 return False
         return True
 
-    def _take(self, wave: int, keys: Sequence[tuple[str, ...]]) -> None:
+    def _take(self, wave: int, groups: Sequence[Group]) -> None:
         _add(self._filled, wave)
         self._advance((), self._filled, self._batch)
-        for key in keys:
-            used = self._used.setdefault(key, [])
+        for group in groups:
+            used = self._used.setdefault(group, [])
             _add(used, wave)
-            self._advance(key, used, self._room[key])
+            self._advance(group, used, self._room[group])
 
-    def _advance(self, key: tuple[str, ...], used: list[int], limit: int) -> None:
-        first = self._first.get(key, 0)
+    def _advance(self, group: Group, used: list[int], limit: int) -> None:
+        first = self._first.get(group, 0)
         while first < len(used) and used[first] >= limit:
             first += 1
-        self._first[key] = first
+        self._first[group] = first
 
 
 def _add(counts: list[int], index: int) -> None:
@@ -130,14 +153,14 @@ def _add(counts: list[int], index: int) -> None:
 
 
 def cut(
-    hosts: Sequence[Host], batch: int, budgets: Sequence[Budget], everyone: Sequence[Host]
+    hosts: Sequence[Host], batch: int, budgets: Sequence[Budget], room: Mapping[Group, int]
 ) -> tuple[tuple[tuple[str, ...], ...], tuple[str, ...]]:
     """(waves, hosts that no wave can take because too many of their group are down)."""
-    room = _Room(batch, budgets, everyone)
+    placing = _Waves(batch, budgets, room)
     waves: list[list[str]] = []
     crowded: list[str] = []
     for host in hosts:
-        wave = room.place(host)
+        wave = placing.place(host)
         if wave is None:
             crowded.append(host.name)
             continue
@@ -147,35 +170,37 @@ def cut(
     return tuple(tuple(wave) for wave in waves if wave), tuple(crowded)
 
 
-def plan(policy: Policy, hosts: Sequence[Host], everyone: Sequence[Host] = ()) -> Plan:
+def plan(
+    policy: Policy, hosts: Sequence[Host], everyone: Sequence[Host] = (), left_out: t.Collection[str] = ()
+) -> Plan:
     """:param hosts: those that the release is for, in the order of the inventory.
     :param everyone: all hosts of the inventory, for the size of groups; `hosts` where it is not given.
+    :param left_out: rings with hosts that the release is for and that were left out on purpose (--limit).
     :raises PolicyError: where the rollout could never progress.
     """
     everyone = everyone or hosts
+    budgets = tuple(dict.fromkeys(budget for stage in policy.stages for budget in stage.budgets))
+    census = Census(budgets, everyone)
+    rings = {host.ring for host in everyone} | set(left_out)
     stages = []
     for stage in policy.stages:
-        members = [host for host in hosts if takes(policy, stage, host.ring)]
-        _progresses(policy, stage, members, everyone)
+        mine = {ring for ring in rings if takes(policy, stage, ring)}
+        members = [host for host in hosts if host.ring in mine]
+        _progresses(stage, members, census, passed_over=bool(mine & set(left_out)))
         ready = [host for host in members if not (host.done or host.offline or host.blocked)]
-        waves, crowded = cut(ready, stage.batch.up(len(members)), stage.budgets, everyone)
+        waves, crowded = cut(ready, stage.batch.up(len(members)), stage.budgets, census.room(stage.budgets))
         stages.append(PlannedStage(stage, tuple(host.name for host in members), waves, crowded))
     offline = [host for host in hosts if host.offline and not (host.blocked or host.done)]
-    return Plan(tuple(stages), _late(policy, offline, everyone))
+    late = cut(offline, policy.late.up(len(offline)), budgets, census.room(budgets, down=False))[0]
+    return Plan(tuple(stages), late)
 
 
-def _late(policy: Policy, offline: Sequence[Host], everyone: Sequence[Host]) -> tuple[tuple[str, ...], ...]:
-    """Those that were offline, paced as well: the strictest budgets of their stages hold."""
-    back = [dataclasses.replace(host, down=False) for host in everyone]
-    budgets = tuple(dict.fromkeys(budget for stage in policy.stages for budget in stage.budgets))
-    return cut(offline, policy.late.up(len(offline)), budgets, back)[0] if offline else ()
-
-
-def _progresses(policy: Policy, stage: Stage, members: Sequence[Host], everyone: Sequence[Host]) -> None:
+def _progresses(stage: Stage, members: Sequence[Host], census: Census, passed_over: bool) -> None:
+    """:param passed_over: whether the stage has hosts that were left out on purpose."""
     place = f"policy, stage {stage.name}"
     if not members:
-        if any(takes(policy, stage, host.ring) for host in everyone):
-            return  # they are there, and were left out on purpose (--limit)
+        if passed_over:
+            return
         rings = ", ".join(stage.rings) or "rest"
         raise PolicyError(
             place, "rings", f"{rings}, in which the release is for no host", "a stage with one host or more"
@@ -188,25 +213,28 @@ def _progresses(policy: Policy, stage: Stage, members: Sequence[Host], everyone:
             f"at most {len(members)}, the number of hosts of the stage: it could never succeed",
         )
     for budget in stage.budgets:
-        known = {key for host in everyone for key in host.groups}
-        for key in budget.by:
-            if key not in known:
-                raise PolicyError(
-                    f"{place}, budget", "by", f"{key!r}, which no host has", ", ".join(sorted(known)) or "edge_site"
-                )
-        largest = max(sizes([budget], everyone).values())
-        amount = budget.max_unavailable
-        if not amount.relative and amount.count > largest:
-            raise PolicyError(
-                f"{place}, budget",
-                "max_unavailable",
-                str(amount.count),
-                f"at most {largest}, the size of the largest group of {', '.join(budget.by)}: it would limit nothing",
-            )
+        _limits(f"{place}, budget", budget, census)
+
+
+def _limits(place: str, budget: Budget, census: Census) -> None:
+    for key in budget.by:
+        if key not in census.keys:
+            allowed = ", ".join(sorted(census.keys)) or "edge_site"
+            raise PolicyError(place, "by", f"{key!r}, which no host has", allowed)
+    amount, largest = budget.max_unavailable, census.largest(budget)
+    if not amount.relative and amount.count > largest:
+        raise PolicyError(
+            place,
+            "max_unavailable",
+            str(amount.count),
+            f"at most {largest}, the size of the largest group of {', '.join(budget.by)}: it would limit nothing",
+        )
 
 
 def pace(hosts: Sequence[Host], per_site: int) -> tuple[tuple[str, ...], ...]:
     """Batches with at most so many hosts of a site each, for what goes over a site's link."""
     budget = Budget(("edge_site",), Amount(count=per_site))
-    placed = [dataclasses.replace(host, groups={"edge_site": host.site}, down=False) for host in hosts]
-    return cut(placed, max(1, len(placed)), (budget,), placed)[0]
+    placed = [dataclasses.replace(host, groups={"edge_site": host.site}) for host in hosts]
+    room = Census([budget], placed).room([budget], down=False)
+    # Not by what share of a group it is: a link takes so many, however large the site.
+    return cut(placed, max(1, len(placed)), (budget,), room)[0]

@@ -107,7 +107,7 @@ def test_what_can_never_progress_is_refused(stage: dict[str, t.Any], words: str)
 def test_a_stage_whose_hosts_are_left_out_on_purpose_is_passed_over() -> None:
     everyone = [host("a-n0", "canary"), host("b-n0")]
     plan = waves.plan(
-        policies.parse(PLAIN | {"stages": [PLAIN["stages"][0], PLAIN["stages"][2]]}), everyone[1:], everyone
+        policies.parse(PLAIN | {"stages": [PLAIN["stages"][0], PLAIN["stages"][2]]}), everyone[1:], everyone, ["canary"]
     )
     assert [len(planned.members) for planned in plan.stages] == [0, 1]
 
