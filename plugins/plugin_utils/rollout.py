@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from ..module_utils._core import spec
 from ..module_utils._core.fields import SpecError
 from . import release as _release
-from ._rollout import policy as _policy
 from ._rollout import outcomes, report, run
+from ._rollout import policy as _policy
 
 RESULT = "__workloads_result"
 """The variable of each host that holds what the module workloads returned last."""
