@@ -258,6 +258,8 @@ def judge(run: Run, nodes: Mapping[str, t.Any]) -> Run:
 
 def _late(run: Run, step: Mapping[str, t.Any]) -> Run:
     """Hosts that came back are in no gate, but where the release fails on one, no other gets it."""
+    classes = [run["outcomes"][host]["class"] for host in step["hosts"]]
+    run = {**run, "decisions": [*run["decisions"], f"hosts that came back: {gate.counts(classes)}"]}
     failed = [host for host in step["hosts"] if run["outcomes"][host]["class"] in (outcome.REVERTED, outcome.BROKEN)]
     if not failed:
         return run
