@@ -75,7 +75,12 @@ def _without_found(workload: t.Any) -> t.Any:
 
 
 def problems(
-    release: t.Any, policy: t.Any, hostvars: Mapping[str, t.Any], hosts: Sequence[str], everyone: Sequence[str]
+    release: t.Any,
+    policy: t.Any,
+    hostvars: Mapping[str, t.Any],
+    hosts: Sequence[str],
+    everyone: Sequence[str],
+    approved: t.Any = (),
 ) -> list[str]:
     """What is wrong with release and policy for these hosts, a line each; found before any node is contacted."""
     try:
@@ -85,6 +90,10 @@ def problems(
         known = variables(hostvars, everyone)
         rings = sorted({str(values["edge_ring"]) for values in known.values() if values["edge_ring"]})
         parsed = _policy.parse(policy, rings)
+        stages = [stage.name for stage in parsed.stages]
+        unknown = [name for name in _names(approved) if name not in stages]
+        if unknown:
+            return [f"rollout_approve: found {', '.join(unknown)}; the policy has the stages {', '.join(stages)}"]
         members = _members(release, {host: known[host] for host in hosts}, asked=False)
         if not members:
             return ["the release is for none of these hosts: " + "; ".join(_why_none(release, known, hosts))]
@@ -129,16 +138,16 @@ def begin(
     hosts: Sequence[str],
     everyone: Sequence[str],
     most_waves: int = 0,
+    before: t.Any = None,
 ) -> run.Run:
+    """:param before: outcomes by host of an earlier run of the same rollout, for hosts that cannot be asked now."""
     known = variables(hostvars, everyone)
     try:
+        parsed = _policy.parse(policy)
         members = _members(release, {host: known[host] for host in hosts}, asked=True)
         asked = {host: hostvars[host].get(RESULT) for host in members}
-        return _sealed(
-            run.begin(
-                identity, _policy.parse(policy), members, asked, known, most_waves, _left_out(release, known, hosts)
-            )
-        )
+        left_out = _left_out(release, known, hosts)
+        return _sealed(run.begin(identity, parsed, members, asked, known, most_waves, left_out, before or {}))
     except (_release.ReleaseError, _policy.PolicyError) as exc:
         raise RolloutError(str(exc)) from exc
 
@@ -161,8 +170,13 @@ def lines(found: run.Run, hostvars: Mapping[str, t.Any]) -> list[str]:
 
 
 def approve(found: run.Run, answer: t.Any, before: t.Any = ()) -> run.Run:
-    named = before.split(",") if isinstance(before, str) else list(before or ())
-    return _sealed(run.approve(found, str(answer or ""), [str(item).strip() for item in named]))
+    return _sealed(run.approve(found, str(answer or ""), _names(before)))
+
+
+def _names(given: t.Any) -> list[str]:
+    """Names as a list, or as text with commas."""
+    listed = given.split(",") if isinstance(given, str) else list(given or ())
+    return [str(item).strip() for item in listed if str(item).strip()]
 
 
 def revert_lines(hostvars: Mapping[str, t.Any], hosts: Sequence[str]) -> list[str]:
