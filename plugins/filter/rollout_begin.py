@@ -13,10 +13,17 @@ from ansible_collections.physical_ai.edge.plugins.plugin_utils import rollout as
 
 
 def rollout_begin(
-    policy: Any, identity: Any, release: Any, hostvars: Any, hosts: Any, everyone: Any, most_waves: int = 0
+    policy: Any,
+    identity: Any,
+    release: Any,
+    hostvars: Any,
+    hosts: Any,
+    everyone: Any,
+    most_waves: int = 0,
+    before: Any = None,
 ) -> dict[str, Any]:
     try:
-        return _rollout.begin(policy, identity, release, hostvars, hosts, everyone, int(most_waves))
+        return _rollout.begin(policy, identity, release, hostvars, hosts, everyone, int(most_waves), before)
     except _rollout.RolloutError as exc:
         raise AnsibleFilterError(str(exc)) from exc
 

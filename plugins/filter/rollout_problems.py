@@ -12,9 +12,11 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.physical_ai.edge.plugins.plugin_utils import rollout as _rollout
 
 
-def rollout_problems(release: Any, policy: Any, hostvars: Any, hosts: Any, everyone: Any) -> list[str]:
+def rollout_problems(
+    release: Any, policy: Any, hostvars: Any, hosts: Any, everyone: Any, approved: Any = ()
+) -> list[str]:
     try:
-        return _rollout.problems(release, policy, hostvars, hosts, everyone)
+        return _rollout.problems(release, policy, hostvars, hosts, everyone, approved)
     except _rollout.RolloutError as exc:
         raise AnsibleFilterError(str(exc)) from exc
 

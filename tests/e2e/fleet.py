@@ -49,7 +49,7 @@ class Rollouts:
     def of(self, *sites: str) -> list[Node]:
         return [node for site in sites for node in self.lab.sites[site]]
 
-    def set(self, host_or_site: str, **variables: t.Any) -> None:
+    def say_of(self, host_or_site: str, **variables: t.Any) -> None:
         """What the inventory says of a host, or of all hosts of a site."""
         names = [node.name for node in self.lab.sites.get(host_or_site, [])] or [host_or_site]
         for name in names:

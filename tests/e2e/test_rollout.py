@@ -78,7 +78,7 @@ def test_a_good_release_goes_through_three_stages(fleet: Rollouts, figure: Figur
 def test_what_fails_on_two_nodes_of_stage_2_stops_there(fleet: Rollouts, figure: Figure) -> None:
     fleet.go("1")
     for name in ("lulea-cam01", "lulea-cam02"):
-        fleet.set(name, ready_after="60")
+        fleet.say_of(name, ready_after="60")
     release = fleet.release("2")
     release["workloads"][0]["probes"]["startup"]["within"] = "4s"
     found = fleet.run(release, None, rc=2, rollout_reason="try it", rollout_ticket="CHG-7")
@@ -109,7 +109,7 @@ def test_what_fails_on_two_nodes_of_stage_2_stops_there(fleet: Rollouts, figure:
 @pytest.mark.must_show("C5")
 def test_revert_all_brings_every_node_back(fleet: Rollouts, figure: Figure) -> None:
     fleet.go("1")
-    fleet.set("visby-cam02", ready_after="60")
+    fleet.say_of("visby-cam02", ready_after="60")
     release = fleet.release("2")
     release["workloads"][0]["probes"]["startup"]["within"] = "4s"
     found = fleet.run(release, {**CAREFUL, "on_failure": "revert_all"}, rc=2)
@@ -134,7 +134,7 @@ def test_revert_all_brings_every_node_back(fleet: Rollouts, figure: Figure) -> N
 def test_a_site_that_is_cut_before_its_wave_is_passed_over_and_catches_up(fleet: Rollouts, figure: Figure) -> None:
     """F49: expected to be away now and then, so it is neither a failure nor evidence."""
     fleet.go("1")
-    fleet.set("malmo", edge_connectivity="intermittent", edge_when_offline="expected")
+    fleet.say_of("malmo", edge_connectivity="intermittent", edge_when_offline="expected")
     fleet.lab.cut("malmo")
     began = time.monotonic()
     found = fleet.go("2")
@@ -168,7 +168,7 @@ def test_a_site_that_should_be_there_and_is_not_is_a_failure(fleet: Rollouts) ->
 def test_a_site_that_is_cut_during_its_wave_decides_alone(fleet: Rollouts, figure: Figure) -> None:
     """And one that is cut after its wave keeps its outcome."""
     fleet.go("1")
-    fleet.set("lulea", edge_connectivity="intermittent", edge_when_offline="expected", ready_after="6")
+    fleet.say_of("lulea", edge_connectivity="intermittent", edge_when_offline="expected", ready_after="6")
     stages = [CAREFUL["stages"][0], {"name": "early", "rings": ["early"], "min_success": 0}, CAREFUL["stages"][2]]
     policy = {"stages": stages}
     with fleet.going(fleet.release("2"), policy) as going:
@@ -196,7 +196,7 @@ def test_a_site_that_is_cut_during_its_wave_decides_alone(fleet: Rollouts, figur
 @pytest.mark.parametrize("where", ["inside", "between"])
 def test_a_killed_controller_goes_on_with_the_same_command(fleet: Rollouts, where: str, figure: Figure) -> None:
     fleet.go("1")
-    fleet.set("lulea", ready_after="4")
+    fleet.say_of("lulea", ready_after="4")
     stages = [{**CAREFUL["stages"][0], "soak": "8s"}, *CAREFUL["stages"][1:]]
     policy = {**CAREFUL, "stages": stages}
     with fleet.going(fleet.release("2"), policy) as going:

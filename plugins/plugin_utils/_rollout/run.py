@@ -32,6 +32,14 @@ def _answer(host: str, asked: t.Any, variables: Mapping[str, t.Any]) -> outcomes
     return None
 
 
+def _remembered(now: outcomes.Outcome, before: outcomes.Outcome | None) -> outcomes.Outcome:
+    if now["cause"] != "unreachable" or before is None or not outcome.MEANINGS[before["class"]].evidence:
+        return now
+    return outcomes.made(
+        before["class"], before["cause"], f"{before['msg']} (in an earlier run; it cannot be reached now)"
+    )
+
+
 def _host(
     name: str, variables: Mapping[str, t.Any], known: outcomes.Outcome | None, keys: t.Iterable[str]
 ) -> waves.Host:
@@ -59,10 +67,12 @@ def begin(
     everyone: Mapping[str, Mapping[str, t.Any]],
     most_waves: int = 0,
     left_out: t.Collection[str] = (),
+    before: Mapping[str, outcomes.Outcome] | None = None,
 ) -> Run:
     """:param identity: `id`, `tenant` and `release`.
     :param members: hosts that the release is for, with their `edge_*` variables; `everyone`: all of the inventory.
     :param left_out: rings with hosts that the release is for and that are not in this run.
+    :param before: what an earlier run of the same rollout found, of which hosts that cannot be asked now keep their evidence.
     :param asked: what each member's node said to `until: plan`.
     :param most_waves: end after so many waves; 0 for all.
     :raises PolicyError: where the rollout could never progress.
@@ -73,7 +83,7 @@ def begin(
     by_name = {host.name: host for host in hosts}
     others = [by_name.get(host) or _host(host, variables, None, keys) for host, variables in everyone.items()]
     plan = waves.plan(policy, hosts, others or hosts, left_out)
-    found = {host: item for host, item in known.items() if item is not None}
+    found = {host: _remembered(item, (before or {}).get(host)) for host, item in known.items() if item is not None}
     for planned in plan.stages:
         for host in planned.crowded:
             found[host] = outcomes.made(
