@@ -58,6 +58,17 @@ options:
     description: Try a specification again that failed here before, and accept other content for a known version.
     type: bool
     default: false
+  signed_text:
+    description:
+      - The release file as it was signed, byte for byte. A node that was told whom to trust (M(physical_ai.edge.trust)) takes only what
+        such a file names, release, tenant and every digest, and whose O(signature) is good, also with O(force=true).
+      - It is never shown or stored on the node.
+    type: str
+    default: ''
+  signature:
+    description: What C(ssh-keygen -Y sign -n physical-ai-release) made of the release file.
+    type: str
+    default: ''
   deadline:
     description:
       - Seconds after which a change that has not been committed is taken back.
@@ -80,6 +91,7 @@ requirements:
 seealso:
   - module: physical_ai.edge.node_program
   - module: physical_ai.edge.workload_info
+  - module: physical_ai.edge.trust
 """
 
 EXAMPLES = r"""
@@ -114,7 +126,7 @@ class:
   returned: always
   sample: success
 cause:
-  description: What kind of thing went wrong, for example V(fetch), V(verify), V(admit), V(probe), V(exit) or V(engine).
+  description: What kind of thing went wrong, for example V(fetch), V(verify), V(admit), V(signature), V(probe), V(exit) or V(engine).
   type: str
   returned: on failure and when held
   sample: probe
@@ -123,6 +135,13 @@ release:
   type: str
   returned: always
   sample: "2026.11.0"
+signer:
+  description: >-
+    Who signed. C(state) is V(verified), with C(name), C(tenant) and C(fingerprint) of the key; V(revert) where what ran before came back; or
+    V(not_enforced) where the node was not told whom to trust. Empty where the change was refused for it.
+  type: dict
+  returned: always
+  sample: {state: verified, name: ann@example.com, tenant: quality, fingerprint: "SHA256:IR4eCY9/0GENYfsza/1/ZCYTPh8XuYxO6VaGDUYwFv4"}
 undeclared:
   description: Workloads of the tenant that run here and are not declared.
   type: list
@@ -162,6 +181,8 @@ def _request(params: t.Mapping[str, t.Any]) -> Request:
         remove_undeclared=params["undeclared"] == "remove",
         force=params["force"],
         deadline=float(params["deadline"] or 0),
+        signed_text=params["signed_text"],
+        signature=params["signature"],
         who=os.environ.get("SUDO_USER", ""),
     )
 
@@ -181,22 +202,25 @@ def _empty_node(request: Request) -> t.Dict[str, t.Any]:
         "diff": plan.diff(),
         "actions": {change.name: change.action for change in plan.changes},
         "undeclared": [],
+        "signer": {},
     }
 
 
 def check(module: AnsibleModule, request: Request) -> t.Dict[str, t.Any]:
     """What would change, as the same result that the change gives."""
     found = _call(module, "plan", request) if os.path.exists(PROGRAM) else _empty_node(request)
-    words = found.get("conflict") or "; ".join(
-        f"{item['workload']}: {item['reason']}" for item in found.get("refused", [])
-    )
+    refused = "; ".join(f"{item['workload']}: {item['reason']}" for item in found.get("refused", []))
+    words = found.get("untrusted") or found.get("conflict") or refused
     if words:
+        cause = "signature" if found.get("untrusted") else "release" if found.get("conflict") else "remembered"
         return {
             "failed": True,
             "class": "refused",
+            "cause": cause,
             "msg": words,
             "release": request.release,
             "changed": False,
+            "signer": {},
             "workloads": {},
         }
     workloads = {
@@ -207,6 +231,7 @@ def check(module: AnsibleModule, request: Request) -> t.Dict[str, t.Any]:
         "changed": found["changed"],
         "class": "success" if found["changed"] else "unchanged",
         "release": request.release,
+        "signer": found["signer"],
         "undeclared": found["undeclared"],
         "workloads": workloads,
         "diff": found["diff"],
@@ -254,13 +279,16 @@ def main() -> None:
             "networks": {"type": "dict", "default": {}},
             "undeclared": {"type": "str", "choices": ["keep", "remove"], "default": "keep"},
             "force": {"type": "bool", "default": False},
+            "signed_text": {"type": "str", "default": "", "no_log": True},  # it has the values of `env` and `files`
+            "signature": {"type": "str", "default": ""},
             "deadline": {"type": "int"},
         },
         supports_check_mode=True,
     )
     # `no_log` keeps the whole option out of the system log. In results it would mask every name and number of it.
     module.no_log_values = secrets(module.params["workloads"])
-    shown = dict(module.params, workloads=[item.get("name") for item in module.params["workloads"]], models=[])
+    names = [item.get("name") for item in module.params["workloads"]]
+    shown = dict(module.params, workloads=names, models=[], signed_text="", signature="")
     module.exit_json(**run(module), invocation={"module_args": shown})
 
 

@@ -20,7 +20,10 @@ class RequestError(ValueError):
 
 @dataclass(frozen=True)
 class Request:
-    """`specs` are rendered specifications. With `revert`, they are what ran before, and their data comes back with them."""
+    """`specs` are rendered specifications. With `revert`, they are what ran before, and their data comes back with them.
+
+    `signed_text` is the release file and `signature` what ssh-keygen made of it; the file may hold secrets.
+    """
 
     id: str
     tenant: str
@@ -32,6 +35,8 @@ class Request:
     revert: bool = False
     deadline: float = 0.0
     who: str = ""
+    signed_text: str = ""
+    signature: str = ""
     schema: int = field(default=SCHEMA)
 
     def seconds(self) -> float:

@@ -67,9 +67,16 @@ def _apply(node: Node, arguments: argparse.Namespace) -> int:
 
 def _plan(node: Node, arguments: argparse.Namespace) -> int:
     request = _read_request(arguments.request)
-    plan = program.make_plan(node, node.store.load(), request)
+    state = node.store.load()
+    plan = program.make_plan(node, state, request)
+    untrusted, signer = "", {}
+    try:
+        signer = program.signer(node, state, request)
+    except NodeError as exc:
+        untrusted = f"workload {exc.workload}: {exc.message}" if exc.workload else exc.message
     refused = [{"workload": name, "cause": item.cause, "reason": item.reason} for name, item in plan.refused]
     _print({"changed": plan.changed, "diff": plan.diff(), "conflict": plan.conflict, "refused": refused, "undeclared": plan.undeclared,
+            "untrusted": untrusted, "signer": signer,
             "actions": {change.name: change.action for change in plan.changes}})  # fmt: skip
     return 0
 
@@ -217,7 +224,9 @@ def _ledger(node: Node, arguments: argparse.Namespace) -> int:
 
 def _entry(item: t.Mapping[str, t.Any]) -> str:
     if item["kind"] == "change":
-        return f"release {item['release']} of {item['tenant']}: {item['class']}: {item['msg']}"
+        signer = item.get("signer", {})
+        signed = f", signed by {signer['name'] or signer['fingerprint']}" if "fingerprint" in signer else ""
+        return f"release {item['release']} of {item['tenant']}{signed}: {item['class']}: {item['msg']}"
     if item["kind"] == "device":
         return (
             f"{item['device']} {item['what']} {item['number']}".rstrip()

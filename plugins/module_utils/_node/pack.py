@@ -24,6 +24,7 @@ from .._core import (
     outcome,
     plan,
     request,
+    signature,
     spec,
     spec_fields,
     state,
@@ -74,6 +75,7 @@ from . import (
     settle,
     shares,
     store,
+    trust,
     version,
 )
 from . import devices as node_devices
@@ -90,6 +92,7 @@ MEMBERS = (
         outcome,
         plan,
         request,
+        signature,
         spec,
         spec_fields,
         state,
@@ -109,7 +112,7 @@ MEMBERS = (
         program,
         registry,
     ),
-    *(report, settle, shares, store, version),
+    *(report, settle, shares, store, trust, version),
 )
 _SHEBANG = b"#!/usr/bin/env python3\n"
 _MAIN = "import sys\n\nfrom edge._node.cli import main\n\nsys.exit(main())\n"

@@ -56,6 +56,7 @@ class Report:
             "failed": outcome.MEANINGS[name].failure,
             "msg": "; ".join([message, *self._notes]),
             "undeclared": list(self._plan.undeclared),
+            "signer": dict(self._plan.signer),
         }
 
     def success(self) -> t.Dict[str, t.Any]:

@@ -41,7 +41,8 @@ class Store:
         state.journal = None
         state.tenant(tenant).last = dict(result)
         self.save(state)
-        facts = {key: result[key] for key in ("id", "tenant", "release", "class", "cause", "msg") if key in result}
+        keys = ("id", "tenant", "release", "class", "cause", "msg", "signer")
+        facts = {key: result[key] for key in keys if key in result}
         classes = {name: item["class"] for name, item in result.get("workloads", {}).items()}
         ledger.note(self._paths, "change", **facts, workloads=classes)
 
