@@ -73,6 +73,7 @@ def test_a_release_that_is_signed_by_one_who_may_is_accepted(site: Site) -> None
     found = site.verify(text, site.people["ann"].sign(text))
     assert found.pop("fingerprint").startswith("SHA256:")
     assert found == {"state": "verified", "name": "ann@example.com", "tenant": "quality"}
+    assert site.verify(text, site.people["ann"].sign(text).strip())["state"] == "verified"
 
 
 @pytest.mark.parametrize("kind", ["ecdsa", "rsa"])
