@@ -97,6 +97,8 @@ def test_bad_input_is_one_line_and_changes_nothing(clean: Lab, people: tuple[Per
     ):
         assert words in one_line(call(clean, HOST, "trust", **arguments))
     assert content(clean, SIGNERS) == before
+    absent = run(clean, edge_signers="/nowhere/signers")
+    assert absent.rc != 0 and "there is no file /nowhere/signers: give the path of a file" in absent.stdout
     unknown = run(clean, trust_signers=good, trust_revokde=[])
     assert unknown.rc != 0 and "did you mean trust_revoked?" in unknown.stdout
     assert run(clean, trust_allow_none=True).changed == 1
