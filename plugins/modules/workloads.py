@@ -58,6 +58,17 @@ options:
     description: Try a specification again that failed here before, and accept other content for a known version.
     type: bool
     default: false
+  signed_text:
+    description:
+      - The release file as it was signed, byte for byte. A node that was told whom to trust (M(physical_ai.edge.trust)) takes only what
+        such a file names, release, tenant and every digest, and whose O(signature) is good, also with O(force=true).
+      - It is never shown or stored on the node.
+    type: str
+    default: ''
+  signature:
+    description: What C(ssh-keygen -Y sign -n physical-ai-release) made of the release file.
+    type: str
+    default: ''
   deadline:
     description:
       - Seconds after which a change that has not been committed is taken back.
@@ -125,6 +136,7 @@ requirements:
 seealso:
   - module: physical_ai.edge.node_program
   - module: physical_ai.edge.workload_info
+  - module: physical_ai.edge.trust
 """
 
 EXAMPLES = r"""
@@ -166,7 +178,7 @@ class:
   returned: always
   sample: success
 cause:
-  description: What kind of thing went wrong, for example V(fetch), V(verify), V(admit), V(probe), V(exit) or V(engine).
+  description: What kind of thing went wrong, for example V(fetch), V(verify), V(admit), V(signature), V(probe), V(exit) or V(engine).
   type: str
   returned: on failure and when held
   sample: probe
@@ -175,6 +187,13 @@ release:
   type: str
   returned: always
   sample: "2026.11.0"
+signer:
+  description: >-
+    Who signed. C(state) is V(verified), with C(name), C(tenant) and C(fingerprint) of the key; V(revert) where what ran before came back; or
+    V(not_enforced) where the node was not told whom to trust. Empty where the change was refused for it.
+  type: dict
+  returned: always
+  sample: {state: verified, name: ann@example.com, tenant: quality, fingerprint: "SHA256:IR4eCY9/0GENYfsza/1/ZCYTPh8XuYxO6VaGDUYwFv4"}
 undeclared:
   description: Workloads of the tenant that run here and are not declared.
   type: list
@@ -222,6 +241,8 @@ def _request(params: t.Mapping[str, t.Any]) -> Request:
         remove_undeclared=params["undeclared"] == "remove",
         force=params["force"],
         deadline=float(params["deadline"] or 0),
+        signed_text=params["signed_text"],
+        signature=params["signature"],
         who=os.environ.get("SUDO_USER", ""),
         rollout=_rollout(params["rollout"]),
         until=params["until"],
@@ -246,17 +267,18 @@ def _empty_node(request: Request) -> t.Dict[str, t.Any]:
         "diff": plan.diff(),
         "actions": {change.name: change.action for change in plan.changes},
         "undeclared": [],
+        "signer": {},
     }
 
 
 def _refusal(found: t.Mapping[str, t.Any], request: Request) -> t.Dict[str, t.Any]:
     """The result where a plan says that the node would refuse it; nothing otherwise."""
     refused = [f"{item['workload']}: {item['reason']}" for item in found.get("refused", [])]
-    words = found.get("conflict") or "; ".join(refused)
+    words = found.get("untrusted") or found.get("conflict") or "; ".join(refused)
     if not words:
         return {}
-    cause = "release" if found.get("conflict") else "remembered"
-    shown = {"release": request.release, "changed": False, "workloads": {}}
+    cause = "signature" if found.get("untrusted") else "release" if found.get("conflict") else "remembered"
+    shown = {"release": request.release, "changed": False, "signer": {}, "workloads": {}}
     return {"failed": True, "class": "refused", "cause": cause, "msg": words, **shown}
 
 
@@ -286,6 +308,7 @@ def check(module: AnsibleModule, request: Request) -> t.Dict[str, t.Any]:
         "changed": found["changed"],
         "class": "success" if found["changed"] else "unchanged",
         "release": request.release,
+        "signer": found["signer"],
         "undeclared": found["undeclared"],
         "workloads": workloads,
         "plan": {key: value for key, value in found.items() if key != "diff"},
@@ -336,6 +359,8 @@ def main() -> None:
             "networks": {"type": "dict", "default": {}},
             "undeclared": {"type": "str", "choices": ["keep", "remove"], "default": "keep"},
             "force": {"type": "bool", "default": False},
+            "signed_text": {"type": "str", "default": "", "no_log": True},  # it has the values of `env` and `files`
+            "signature": {"type": "str", "default": ""},
             "deadline": {"type": "int"},
             "until": {"type": "str", "choices": ["plan", "fetch", "run"], "default": "run"},
             "rollout": {
@@ -356,7 +381,8 @@ def main() -> None:
     )
     # `no_log` keeps the whole option out of the system log. In results it would mask every name and number of it.
     module.no_log_values = secrets(module.params["workloads"])
-    shown = dict(module.params, workloads=[item.get("name") for item in module.params["workloads"]], models=[])
+    names = [item.get("name") for item in module.params["workloads"]]
+    shown = dict(module.params, workloads=names, models=[], signed_text="", signature="")
     module.exit_json(**run(module), invocation={"module_args": shown})
 
 

@@ -9,7 +9,7 @@ Pure: the same answer for check mode, diff mode and the change itself.
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from . import spec as _spec
 from .state import Deployment, Refusal, State, Tenant
@@ -30,6 +30,8 @@ class Change:
 
 @dataclass(frozen=True)
 class Plan:
+    """`signer` is who signed for it, as the node found."""
+
     tenant: str
     release: str
     changes: t.Tuple[Change, ...]
@@ -37,6 +39,7 @@ class Plan:
     conflict: str
     undeclared: t.Tuple[str, ...]
     new_release: bool
+    signer: t.Mapping[str, str] = field(default_factory=dict)
 
     @property
     def todo(self) -> t.Tuple[Change, ...]:

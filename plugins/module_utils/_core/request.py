@@ -27,6 +27,7 @@ class Request:
 
     `rollout` says which rollout this is a part of: `id`, `owner`, `stage`, `wave`, and `lease`, the seconds for which no other
     one may touch the tenant here. `until` is how far to go: `plan` takes the lease alone, `fetch` touches nothing that runs.
+    `signed_text` is the release file and `signature` what ssh-keygen made of it; the file may hold secrets.
     """
 
     id: str
@@ -44,6 +45,8 @@ class Request:
     jitter: float = 0.0
     reason: str = ""
     ticket: str = ""
+    signed_text: str = ""
+    signature: str = ""
     schema: int = field(default=SCHEMA)
 
     def seconds(self) -> float:

@@ -141,6 +141,7 @@ class Journal:
     entries: t.List[Entry] = field(default_factory=list)
     fetching: t.List[str] = field(default_factory=list)
     committed: bool = False
+    signer: t.Dict[str, str] = field(default_factory=dict)
 
 
 @dataclass

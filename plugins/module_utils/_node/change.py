@@ -41,6 +41,7 @@ class Transaction:
         self._fetcher = Fetcher(node.engine, info, node.paths, state.images, state.suspects)
         self._report = Report(request, plan, self._steps)
         self._journal = Journal(request.id, request.tenant, request.release, "admit", node.boot_id())
+        self._journal.signer = dict(plan.signer)
         self._touched: t.List[Entry] = []
         self._stopped_at: t.Dict[str, float] = {}
         self._engine_born = node.engine.birth()

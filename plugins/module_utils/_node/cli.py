@@ -219,7 +219,9 @@ def _ledger(node: Node, arguments: argparse.Namespace) -> int:
 
 def _entry(item: t.Mapping[str, t.Any]) -> str:
     if item["kind"] == "change":
-        return f"release {item['release']} of {item['tenant']}: {item['class']}: {item['msg']}"
+        signer = item.get("signer", {})
+        signed = f", signed by {signer['name'] or signer['fingerprint']}" if "fingerprint" in signer else ""
+        return f"release {item['release']} of {item['tenant']}{signed}: {item['class']}: {item['msg']}"
     if item["kind"] == "device":
         return (
             f"{item['device']} {item['what']} {item['number']}".rstrip()

@@ -85,6 +85,16 @@ class Paths:
         return self.configuration + "/tenants.json"
 
     @property
+    def signers(self) -> str:
+        """Who may sign releases, written by the role trust. Without it no signature is asked for."""
+        return self.configuration + "/signers"
+
+    @property
+    def signers_revoked(self) -> str:
+        """Keys whose signatures do not count any more."""
+        return self.configuration + "/signers-revoked"
+
+    @property
     def device_links(self) -> str:
         """Links that udev makes."""
         return self.root + "/dev/edge"

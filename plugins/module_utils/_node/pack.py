@@ -24,6 +24,7 @@ from .._core import (
     outcome,
     plan,
     request,
+    signature,
     spec,
     spec_fields,
     state,
@@ -75,6 +76,7 @@ from . import (
     settle,
     shares,
     store,
+    trust,
     version,
 )
 from . import devices as node_devices
@@ -91,6 +93,7 @@ MEMBERS = (
         outcome,
         plan,
         request,
+        signature,
         spec,
         spec_fields,
         state,
@@ -111,7 +114,7 @@ MEMBERS = (
         program,
         registry,
     ),
-    *(report, settle, shares, store, version),
+    *(report, settle, shares, store, trust, version),
 )
 _SHEBANG = b"#!/usr/bin/env python3\n"
 _MAIN = "import sys\n\nfrom edge._node.cli import main\n\nsys.exit(main())\n"

@@ -14,9 +14,10 @@ import uuid
 
 from .._core import outcome
 from .._core import plan as _plan
+from .._core import spec as _spec
 from .._core.request import PLAN, Request
 from .._core.state import Deployment, Refusal, State, Tenant, Workload
-from . import devices, files, gpu_guard, lease
+from . import devices, files, gpu_guard, lease, trust
 from .change import Transaction
 from .errors import NodeError
 from .node import Node, Steps
@@ -61,7 +62,14 @@ def look(node: Node, request: Request) -> t.Dict[str, t.Any]:
     state = node.store.load()
     plan = make_plan(node, state, request)
     tenant = state.tenants.get(request.tenant, Tenant())
+    untrusted, signed = "", {}
+    try:
+        signed = signer(node, state, request)
+    except NodeError as exc:
+        untrusted = f"workload {exc.workload}: {exc.message}" if exc.workload else exc.message
     return {
+        "untrusted": untrusted,
+        "signer": signed,
         "changed": plan.changed,
         "diff": plan.diff(),
         "conflict": plan.conflict,
@@ -72,6 +80,30 @@ def look(node: Node, request: Request) -> t.Dict[str, t.Any]:
         "last": {key: tenant.last[key] for key in ("release", "class", "cause", "rollout") if key in tenant.last},
         "holds": node.store.holds(),
     }
+
+
+def signer(node: Node, state: State, request: Request) -> t.Dict[str, str]:
+    """Who signed for a request. What ran here before was judged then, and comes back without a signature.
+
+    :raises NodeError: where only signed releases are accepted and this one is not.
+    """
+    tenant = state.tenants.get(request.tenant, Tenant())
+    if request.revert and all(_ran(tenant, spec) for spec in request.specs):
+        return {"state": trust.REVERT}
+    return trust.verify(
+        node.paths, request.tenant, request.release, request.signed_text, request.signature, request.specs
+    )
+
+
+def _ran(tenant: Tenant, spec: t.Mapping[str, t.Any]) -> bool:
+    workload = tenant.workloads.get(spec["name"], Workload())
+    known = [item.spec for item in (workload.current, workload.previous) if item is not None]
+    return _content(spec) in [_content(item) for item in known]
+
+
+def _content(spec: t.Mapping[str, t.Any]) -> str:
+    """A specification but for the addresses of network devices, which are those of now."""
+    return _spec.digest({key: value for key, value in spec.items() if key != "endpoints"})
 
 
 def _empty_plan(request: Request) -> _plan.Plan:
@@ -118,6 +150,10 @@ def _apply_locked(node: Node, request: Request) -> t.Dict[str, t.Any]:
     _check_lease(node, request)
     info = node.engine.info()
     plan = make_plan(node, state, request)
+    try:
+        plan = dataclasses.replace(plan, signer=signer(node, state, request))
+    except NodeError as exc:
+        return _refuse(node, state, request, Report(request, plan).failed(outcome.REFUSED, exc, []))
     report = Report(request, plan)
     if plan.conflict:
         return _refuse(node, state, request, report.failed(outcome.REFUSED, NodeError("release", plan.conflict), []))
@@ -166,7 +202,7 @@ def _settle(node: Node, state: State, name: str) -> t.Dict[str, t.Any]:
     node.limit_ports(state)
     node.collect(state, node.engine.info())
     request = Request(id=journal.id, tenant=journal.tenant, release=journal.release, specs=[])
-    report = Report(request, _empty_plan(request))
+    report = Report(request, dataclasses.replace(_empty_plan(request), signer=journal.signer))
     if settler.problems:
         result = report.failed(
             outcome.BROKEN, NodeError("crash", f"the change was cut short at {step}"), settler.problems

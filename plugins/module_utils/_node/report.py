@@ -56,6 +56,7 @@ class Report:
             "failed": outcome.MEANINGS[name].failure,
             "msg": "; ".join([message, *self._notes]),
             "undeclared": list(self._plan.undeclared),
+            "signer": dict(self._plan.signer),
             **{key: value for key, value in self._asked().items() if value},
         }
 

@@ -15,7 +15,7 @@ from .errors import NodeError
 from .files import Paths, make_directory, read_json, read_text, write_atomic, write_json
 
 KEEP_RESULTS = 20
-_FACTS = ("id", "tenant", "release", "class", "cause", "msg", "rollout", "who", "reason", "ticket", "force")
+_FACTS = ("id", "tenant", "release", "class", "cause", "msg", "rollout", "who", "reason", "ticket", "force", "signer")
 
 
 class Store:
