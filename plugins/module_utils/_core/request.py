@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 SCHEMA = 1
 _FETCH_SECONDS = 1800.0
 _MARGIN = 120.0
+_LONGEST_ROUND = 3600.0
 
 
 class RequestError(ValueError):
@@ -20,7 +21,11 @@ class RequestError(ValueError):
 
 @dataclass(frozen=True)
 class Request:
-    """`specs` are rendered specifications. With `revert`, they are what ran before, and their data comes back with them."""
+    """`specs` are rendered specifications. With `revert`, they are what ran before, and their data comes back with them.
+
+    `approve`: what the new version measures is the baseline of later ones as soon as it is committed. Without it, that takes
+    a word of its own (`edge approve`), for example from a gate.
+    """
 
     id: str
     tenant: str
@@ -30,6 +35,7 @@ class Request:
     remove_undeclared: bool = False
     force: bool = False
     revert: bool = False
+    approve: bool = True
     deadline: float = 0.0
     who: str = ""
     schema: int = field(default=SCHEMA)
@@ -43,11 +49,18 @@ class Request:
             probes = spec["probes"]
             total += 2 * spec["stop_timeout"] + 2 * probes.get("startup", {}).get("within", 60.0)
             total += probes.get("steady", {}).get("for", 10.0)
+            total += sum(_round_seconds(probes.get(phase, {})) for phase in ("startup", "steady"))
             total += spec.get("update_lock", {}).get("max_wait", 0.0)
         return total
 
     def to_json(self) -> t.Dict[str, t.Any]:
         return dataclasses.asdict(self)
+
+
+def _round_seconds(phase: t.Mapping[str, t.Any]) -> float:
+    """The longest that one round of golden requests lasts, where it is more than one request."""
+    probe = phase.get("inference", {})
+    return min(_LONGEST_ROUND, (probe.get("requests", 1) - 1) * probe.get("timeout", 0.0))
 
 
 def read(data: t.Any) -> Request:
