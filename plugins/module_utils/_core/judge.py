@@ -214,12 +214,19 @@ def golden_round(
     if enough_wrong(len(wrong), probe):
         of_all = f" ({len(wrong)} of {len(answers)} answers wrong)" if requests > 1 else ""
         return Verdict(FAIL, wrong[-1].reason + of_all, measured)
-    key, slow = baseline.latency_key(probe), baseline.quantile(latencies, 0.95)
-    measured[key] = slow
-    if len(answers) < requests:
+    verdict = _round_latency(latencies, probe, base, measured)
+    if verdict.passed and len(answers) < requests:
         words = f"the golden request: only {len(answers)} of {requests} were answered in time"
-        return Verdict(RETRY, f"{words}, p95 latency {milliseconds(slow)}", measured)
-    said = f"the golden request: p95 latency {milliseconds(slow)} over {requests} request{'s' if requests > 1 else ''}"
+        return Verdict(RETRY, words, verdict.measured)
+    return verdict
+
+
+def _round_latency(
+    latencies: t.Sequence[float], probe: t.Mapping[str, t.Any], base: Baseline, measured: t.Mapping[str, float]
+) -> Verdict:
+    key, slow, count = baseline.latency_key(probe), baseline.quantile(latencies, 0.95), len(latencies)
+    measured = dict(measured, **{key: slow})
+    said = f"the golden request: p95 latency {milliseconds(slow)} over {count} request{'s' if count > 1 else ''}"
     if "max_latency" in probe and slow > probe["max_latency"]:
         return Verdict(RETRY, f"{said}, allowed {milliseconds(probe['max_latency'])}", measured)
     most = probe.get("max_latency_ratio_to_baseline")

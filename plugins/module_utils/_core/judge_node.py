@@ -9,6 +9,7 @@ against a version: a site that is cut off, a GPU that does not tell its temperat
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from . import xid
@@ -21,6 +22,7 @@ Before = t.Mapping[str, t.Any]
 there is unknown."""
 Facts = t.Mapping[str, t.Any]
 
+_SLOT = re.compile(r"^(?:([0-9a-f]{1,8}):)?([0-9a-f]{2}:[0-9a-f]{2})(?:\.[0-7])?$")
 GONE = {"lost": "it is lost: the driver cannot reach it", "no_driver": "its driver is not loaded"}
 
 
@@ -33,20 +35,16 @@ def _is(gpu: Facts, wanted: str) -> bool:
 
 
 def slot(address: str) -> str:
-    """A place on the PCI bus in one form: the driver's messages write it in several."""
-    parts = address.lower().partition(".")[0].split(":")
-    domain = parts[-3] if len(parts) > 2 else "0"
-    return ":".join([f"{int(domain or '0', 16):04x}", *parts[-2:]])
+    """A place on the PCI bus in one form: the driver's messages write it in several. Other text stays as it is."""
+    match = _SLOT.match(address.lower())
+    return address if match is None else f"{int(match.group(1) or '0', 16):04x}:{match.group(2)}"
 
 
 def count_xids(log: str) -> t.Dict[str, int]:
     """How often the kernel log has each error of each GPU: 'SLOT NUMBER' -> times."""
     found: t.Dict[str, int] = {}
     for event in xid.events(log):
-        try:
-            key = f"{slot(event.address)} {event.number}"
-        except ValueError:
-            continue
+        key = f"{slot(event.address)} {event.number}"
         found[key] = found.get(key, 0) + 1
     return found
 
