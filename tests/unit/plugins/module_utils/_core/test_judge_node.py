@@ -202,5 +202,10 @@ def test_reachability(now: t.Dict[str, str], had: t.Optional[t.List[str]], resul
 
 
 def test_targets_in_words() -> None:
-    hosts = [{"host": "10.0.0.1", "port": 502}, {"host": "plc"}, {"host": "fe80::1", "port": 1}, {"host": "fe80::1"}]
+    hosts: t.List[t.Dict[str, t.Any]] = [
+        {"host": "10.0.0.1", "port": 502},
+        {"host": "plc"},
+        {"host": "fe80::1", "port": 1},
+        {"host": "fe80::1"},
+    ]
     assert [judge_node.target(item) for item in hosts] == ["10.0.0.1:502", "plc", "[fe80::1]:1", "fe80::1"]

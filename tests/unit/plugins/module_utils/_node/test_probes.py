@@ -19,6 +19,7 @@ from ansible_collections.physical_ai.edge.plugins.module_utils._node import (
     baseline,
     change,
     checkup,
+    cli,
     files,
     ledger,
     node_watch,
@@ -50,7 +51,8 @@ class Machine:
     def __init__(self, root: Path, serving: Serving) -> None:
         self.engine = FakeEngine(serving)
         self.node = Node(files.Paths(str(root)), self.engine)
-        self.node.create = lambda _info, _tenant, item: self.engine.make(item.container)  # type: ignore[method-assign] # fake
+        # What needs a real engine, or 16 MiB of disk, is left out.
+        self.node.create = lambda _info, _tenant, item: self.engine.make(item.container)  # type: ignore[method-assign,assignment] # fake
         self.node.reserve_disk = lambda: None  # type: ignore[method-assign] # fake
         self.number = 0
         self.port = serving.port
@@ -318,6 +320,27 @@ def test_health_without_steady_probes_is_that_of_startup_or_whether_it_runs(mach
     machine.engine.stop(current.container, 1)
     found = program.health(machine.node, "t")["workloads"]["app"]
     assert not found["healthy"] and "ended by itself" in found["reason"]
+
+
+def test_a_person_at_the_machine_asks_and_approves(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+    machine.deploy(Behaviour(fps=100), machine.steady("metric", min=50), approve=False)
+
+    def edge(*words: str) -> t.Tuple[int, str]:
+        arguments = cli._parser().parse_args(words)
+        return arguments.function(machine.node, arguments), capsys.readouterr().out
+
+    assert edge("approve", "t", "--release", "1.0") == (0, "approved: app\n")
+    assert edge("approve", "t", "--release", "2.0") == (1, "nothing here is of release 2.0; here is: 1.0\n")
+    assert edge("health", "t") == (0, "t/app: healthy\n    metric:fps 100 (baseline 100)\n")
+    code, out = edge("health", "t", "--json")
+    assert (code, json.loads(out)["healthy"]) == (0, True)
+    assert json.loads(edge("approve", "t", "--release", "1.0", "--json")[1])["changed"] is False
+    assert "approve: release 1.0 of t: app by" in edge("ledger")[1]
+    current = machine.workload.current
+    assert current is not None
+    machine.engine.stop(current.container, 1)
+    code, out = edge("health", "t")
+    assert code == 1 and out.startswith("t/app: NOT HEALTHY: the container ended by itself")
 
 
 def test_a_repair_approves_nothing(machine: Machine) -> None:
