@@ -52,11 +52,12 @@ def quantile(values: t.Sequence[float], share: float) -> float:
 @dataclass(frozen=True)
 class Baseline:
     """`approved` counts. Where it lacks a number, the version that ran until now, measured just before, stands in for it;
-    `unknown` are the numbers that could not be measured of it."""
+    `unknown` are the numbers that could not be measured of it. `waived` says why nothing is compared at all."""
 
     approved: Numbers = field(default_factory=dict)
     old: Numbers = field(default_factory=dict)
     unknown: t.FrozenSet[str] = frozenset()
+    waived: str = ""
 
     def of(self, key: str) -> t.Optional[float]:
         return self.approved[key] if key in self.approved else self.old.get(key)
@@ -93,6 +94,8 @@ def compare(
 ) -> Comparison:
     """A value against its baseline; `most` and `least` are the allowed ratios."""
     known = base.of(key)
+    if base.waived:
+        return Comparison(NONE_YET, f"not compared: {base.waived}")
     if known is None:
         if key in base.unknown:
             return Comparison(UNKNOWN, "baseline: unknown, the version that ran before could not be measured")

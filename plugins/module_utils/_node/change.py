@@ -174,7 +174,9 @@ class Transaction:
     def _take_baseline(self) -> None:
         with self._steps("baseline"):
             tenant = self._state.tenants.get(self._request.tenant, Tenant())
-            self._contexts = baseline.contexts(self._node, tenant, self._journal.entries)
+            # Who goes back does so because the newer version is worse in another way: that it was faster is no reason to stay.
+            waived = "this is the way back" if self._request.revert else ""
+            self._contexts = baseline.contexts(self._node, tenant, self._journal.entries, waived)
             for name, context in self._contexts.items():
                 self._report.watch(name, context)
 

@@ -140,6 +140,21 @@ def test_slower_releases_do_not_add_up_without_an_approval(machine: Machine) -> 
     assert machine.deploy(Behaviour(fps=64), probes, approve=False)["class"] == "success"
 
 
+def test_the_way_back_to_a_slower_version_is_open(machine: Machine) -> None:
+    probes = machine.steady("metric", min_ratio_to_baseline=0.75)
+    machine.deploy(Behaviour(fps=50), probes)
+    machine.deploy(Behaviour(fps=100), probes)
+    assert machine.workload.baseline == {FPS: 100}
+    machine.engine.coming = Behaviour(fps=50)
+    request = program.revert_request(machine.node, "t/app", "me")
+    state = machine.node.store.load()
+    plan = program.make_plan(machine.node, state, request)
+    result = Change(machine.node, state, machine.engine.info(), request, plan).run()
+    assert result["class"] == "success", result["msg"]
+    assert told(result)["notes"] == ["metric fps: not compared: this is the way back"]
+    assert machine.workload.baseline == {FPS: 50}
+
+
 def test_an_approval_is_of_what_runs_and_can_be_repeated(machine: Machine) -> None:
     machine.deploy(Behaviour(fps=100), machine.steady("metric", min=1), approve=False)
     assert machine.workload.baseline == {}
