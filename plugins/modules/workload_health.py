@@ -78,7 +78,10 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
     tenant = module.params["tenant"]
     if not os.path.exists(PROGRAM):
         return {"healthy": False, "reason": f"{PROGRAM} is not on this node", "workloads": {}, "last": {}}
-    found = json.loads(module.run_command([PROGRAM, "health", tenant, "--json"], check_rc=True)[1])
+    code, out, err = module.run_command([PROGRAM, "health", tenant, "--json"])
+    if code not in (0, 1):
+        return {"healthy": False, "reason": err.strip(), "workloads": {}, "last": {}}
+    found = json.loads(out)
     status = json.loads(module.run_command([PROGRAM, "status", "--json"], check_rc=True)[1])
     last = status["tenants"].get(tenant, {}).get("last") or {}
     sick = [f"{name}: {item['reason']}" for name, item in sorted(found["workloads"].items()) if not item["healthy"]]

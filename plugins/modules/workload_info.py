@@ -58,7 +58,8 @@ engine:
 tenants:
   description: >-
     For each tenant its C(release), the digests of known C(releases), its C(last) result, and its C(workloads) with
-    C(current), C(previous), C(running) and C(refused).
+    C(current), C(previous), C(running) and C(refused), and the numbers that were C(measured) of it and that later versions are
+    compared with (C(baseline)).
   type: dict
   returned: always
 holds:

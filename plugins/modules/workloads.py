@@ -178,7 +178,7 @@ class:
   returned: always
   sample: success
 cause:
-  description: What kind of thing went wrong, for example V(fetch), V(verify), V(admit), V(signature), V(probe), V(exit) or V(engine).
+  description: What kind of thing went wrong, for example V(fetch), V(verify), V(admit), V(signature), V(probe), V(baseline), V(exit) or V(engine).
   type: str
   returned: on failure and when held
   sample: probe
@@ -203,6 +203,8 @@ workloads:
   description: >-
     For each workload, its C(class), C(before) and C(after), the C(steps) with their seconds, C(gap_seconds) without service,
     C(stop_seconds), C(start_seconds), C(revert_seconds), and where it failed its C(reason), C(exit_code) and last C(logs).
+    Where it changed, C(measured) are the numbers that its probes found, C(baseline) those that they were compared with, and
+    C(notes) what could not be compared or was skipped.
   type: dict
   returned: always
 """
@@ -243,6 +245,8 @@ def _request(params: t.Mapping[str, t.Any]) -> Request:
         deadline=float(params["deadline"] or 0),
         signed_text=params["signed_text"],
         signature=params["signature"],
+        # Of a rollout the gate approves.
+        approve=not params["rollout"],
         who=os.environ.get("SUDO_USER", ""),
         rollout=_rollout(params["rollout"]),
         until=params["until"],

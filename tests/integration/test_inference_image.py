@@ -59,7 +59,14 @@ def get(url: str, body: object = None) -> tuple[int, Any]:
 
 @pytest.mark.parametrize(
     ("variant", "status", "right"),
-    [("v1", 200, True), ("v2", 200, True), ("v3", 200, False), ("v3-slow", 200, True), ("v3-errors", 500, False)],
+    [
+        ("v1", 200, True),
+        ("v2", 200, True),
+        ("v3", 200, False),
+        ("v3-slow", 200, True),
+        ("v3-errors", 500, False),
+        ("slow", 200, True),
+    ],
 )
 def test_every_variant_is_ready_and_only_the_good_ones_pass_the_golden_request(
     images: Inference, variant: str, status: int, right: bool
@@ -85,6 +92,20 @@ def test_real_images_are_read_as_well_as_training_said(images: Inference) -> Non
         tally = traffic.accuracy_by_version(client.answers())[variant]
         assert tally.answers == len(pictures)
         assert tally.accuracy == pytest.approx(images.accuracy()[variant], abs=0.005)
+
+
+def test_a_slowed_variant_takes_three_times_as_long_as_it_is_told(images: Inference) -> None:
+    took = {}
+    for variant in ("v2", "slow"):
+        with service(images.tags[variant], "--env=MIN_MS=50") as (_rest, url):
+            golden = inference_images.golden()["request"]
+            get(f"{url}/v2/models/digits/infer", golden)
+            began = time.monotonic()
+            for _again in range(10):
+                assert get(f"{url}/v2/models/digits/infer", golden)[0] == 200
+            took[variant] = (time.monotonic() - began) / 10
+    assert took["v2"] >= 0.05 and took["slow"] >= 0.15
+    assert took["slow"] > 2 * took["v2"]
 
 
 def test_the_slow_variant_is_at_least_three_times_slower(images: Inference) -> None:

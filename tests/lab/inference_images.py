@@ -33,7 +33,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 SOURCE = Path(__file__).resolve().parent / "images" / "inference"
 CACHE = REPOSITORY / ".cache" / "inference"
 NAME = f"{base.REPOSITORY}/inference"
-VARIANTS = ("v1", "v2", "v3", "v3-slow", "v3-errors")
+VARIANTS = ("v1", "v2", "v3", "v3-slow", "v3-errors", "slow")
 
 # The image's own interpreter, whatever the build machine runs: wheels are chosen for it.
 SUITE, PYTHON = "bookworm", "3.11"

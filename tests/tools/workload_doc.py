@@ -33,11 +33,13 @@ def rows(table: Mapping[str, fields.Field], prefix: str = "") -> Iterator[str]:
         inner, mark = field.check, "."
         if isinstance(inner, fields.listing):
             inner, mark = inner.element, "[]."
-        if isinstance(inner, fields.mapping) and key not in spec_fields.PROBES:
+        if isinstance(inner, fields.mapping) and inner.fields is not spec_fields.PROBES.get(key):
             yield from rows(inner.fields, f"{prefix}{key}{mark}")
 
 
 def section(title: str, table: Mapping[str, fields.Field]) -> str:
+    if not table:
+        return f"### {title}\n\nIt has no keys: `{{}}`.\n"
     return "\n".join([f"### {title}", "", "| key | default | what it is |", "|---|---|---|", *rows(table), ""])
 
 

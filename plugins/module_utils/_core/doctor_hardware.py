@@ -11,12 +11,12 @@ from . import xid
 from .doctor_finding import Check, Finding, NotChecked, Seen, failure, warning
 from .doctor_machine import number, rows
 from .doctor_service import loaded
+from .hardware.nvidia_smi import SLOWED
 from .hardware.values import mapping, texts
 
 KIND = "nvidia.com/gpu="
 HOT = 90
 DAY = 86400
-_SLOW = ("hw_slowdown", "hw_thermal_slowdown", "hw_power_brake_slowdown", "sw_thermal_slowdown")
 _CDI = "systemctl restart nvidia-cdi-refresh; where it is missing, run the role nvidia_container_toolkit"
 
 
@@ -125,7 +125,7 @@ def _heat(gpu: t.Mapping[str, t.Any]) -> t.Iterator[Finding]:
             f"less than {HOT}",
             "check fans, filters and the air around the node",
         )
-    slow = [word for word in texts(gpu.get("throttle_reasons")) if word in _SLOW]
+    slow = [word for word in texts(gpu.get("throttle_reasons")) if word in SLOWED]
     if slow:
         yield warning(
             _label(gpu),

@@ -97,6 +97,11 @@ class Answer:
     misfits: t.Tuple[str, ...] = ()
 
 
+def identity(facts: t.Mapping[str, t.Any]) -> str:
+    """What a GPU is remembered by: its UUID, else its place."""
+    return facts["uuid"] or facts["pci_address"] or f"gpu{facts['index'] or 0}"
+
+
 def want(tenant: str, workload: str, asked: t.Mapping[str, t.Any], keep: t.Sequence[str] = ()) -> Want:
     """From the checked `requires.gpu` of a specification."""
     return Want(

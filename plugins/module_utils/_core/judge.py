@@ -8,17 +8,27 @@ from __future__ import annotations
 import math
 import re
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-PASS, RETRY, FAIL = "pass", "retry", "fail"
+from . import baseline
+from .baseline import BEYOND, FINE, Baseline, Comparison
+
+PASS, RETRY, FAIL, SICK = "pass", "retry", "fail", "sick"
+NO_BASELINE = Baseline()
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """`retry` may still become healthy, `fail` will not: a ready server that answers wrongly stays wrong."""
+    """`retry` may still become healthy, `fail` will not: a ready server that answers wrongly stays wrong. `sick` says
+    nothing of the version on trial: the numbers that it should be compared with are none.
+
+    `measured` are numbers by name, `notes` are what a person should know although it passed.
+    """
 
     result: str
     reason: str = ""
+    measured: t.Mapping[str, float] = field(default_factory=dict)
+    notes: t.Tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -106,16 +116,31 @@ def metric_value(text: str, probe: t.Mapping[str, t.Any]) -> t.Optional[float]:
     return None if quantile is None else _of_buckets(samples, name, wanted, quantile)
 
 
-def metric(text: str, probe: t.Mapping[str, t.Any]) -> Verdict:
+def metric(text: str, probe: t.Mapping[str, t.Any], base: Baseline = NO_BASELINE) -> Verdict:
     value = metric_value(text, probe)
-    label = probe["name"] + (f" quantile {probe['quantile']:g}" if "quantile" in probe else "")
+    label = "metric " + probe["name"] + (f" quantile {probe['quantile']:g}" if "quantile" in probe else "")
     if value is None:
-        return Verdict(RETRY, f"metric {label} has no value yet")
+        return Verdict(RETRY, f"{label} has no value yet")
+    key = baseline.metric_key(probe)
+    measured = {key: value}
     if "max" in probe and value > probe["max"]:
-        return Verdict(RETRY, f"metric {label} is {value:g}, allowed are at most {probe['max']:g}")
+        return Verdict(RETRY, f"{label} is {value:g}, allowed are at most {probe['max']:g}", measured)
     if "min" in probe and value < probe["min"]:
-        return Verdict(RETRY, f"metric {label} is {value:g}, wanted are at least {probe['min']:g}")
-    return OK
+        return Verdict(RETRY, f"{label} is {value:g}, wanted are at least {probe['min']:g}", measured)
+    if not baseline.compared(probe, "metric"):
+        return Verdict(PASS, measured=measured)
+    most, least = probe.get("max_ratio_to_baseline"), probe.get("min_ratio_to_baseline")
+    found = baseline.compare(value, key, base, "{:g}".format, most, least)
+    return _against(found, label, f"{label} is {value:g}", measured)
+
+
+def _against(found: Comparison, label: str, said: str, measured: t.Mapping[str, float]) -> Verdict:
+    """The verdict on a comparison with the baseline. One that is not there is not held against a version."""
+    if found.outcome == baseline.SICK:
+        return Verdict(SICK, f"{label}: {found.words}", measured)
+    if found.outcome == BEYOND:
+        return Verdict(RETRY, f"{said}, {found.words}", measured)
+    return Verdict(PASS, measured=measured, notes=() if found.outcome == FINE else (f"{label}: {found.words}",))
 
 
 def http(status: int, probe: t.Mapping[str, t.Any]) -> Verdict:
@@ -165,3 +190,47 @@ def inference(status: int, answer: t.Any, probe: t.Mapping[str, t.Any]) -> Verdi
                 FAIL, f"the golden request: output '{wanted['name']}' is {_short(have)}, expected {_short(want)}"
             )
     return OK
+
+
+def milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds >= 0.01 else f"{seconds * 1000:.2g} ms"
+
+
+def enough_wrong(wrong: int, probe: t.Mapping[str, t.Any]) -> bool:
+    """Whether so many wrong answers fail a round, whatever the answers that are still to come."""
+    return wrong > probe.get("max_wrong", 0.0) * probe.get("requests", 1)
+
+
+def golden_round(
+    answers: t.Sequence[Verdict],
+    latencies: t.Sequence[float],
+    probe: t.Mapping[str, t.Any],
+    base: Baseline = NO_BASELINE,
+) -> Verdict:
+    """The verdict on a round of golden requests: the verdict on each, and how long each took."""
+    requests = probe.get("requests", 1)
+    wrong = [answer for answer in answers if not answer.passed]
+    measured = {baseline.inference_key(probe, "wrong_ratio"): len(wrong) / len(answers)}
+    if enough_wrong(len(wrong), probe):
+        of_all = f" ({len(wrong)} of {len(answers)} answers wrong)" if requests > 1 else ""
+        return Verdict(FAIL, wrong[-1].reason + of_all, measured)
+    verdict = _round_latency(latencies, probe, base, measured)
+    if verdict.passed and len(answers) < requests:
+        words = f"the golden request: only {len(answers)} of {requests} were answered in time"
+        return Verdict(RETRY, words, verdict.measured)
+    return verdict
+
+
+def _round_latency(
+    latencies: t.Sequence[float], probe: t.Mapping[str, t.Any], base: Baseline, measured: t.Mapping[str, float]
+) -> Verdict:
+    key, slow, count = baseline.latency_key(probe), baseline.quantile(latencies, 0.95), len(latencies)
+    measured = dict(measured, **{key: slow})
+    said = f"the golden request: p95 latency {milliseconds(slow)} over {count} request{'s' if count > 1 else ''}"
+    if "max_latency" in probe and slow > probe["max_latency"]:
+        return Verdict(RETRY, f"{said}, allowed {milliseconds(probe['max_latency'])}", measured)
+    most = probe.get("max_latency_ratio_to_baseline")
+    if most is None:
+        return Verdict(PASS, measured=measured)
+    found = baseline.compare(slow, key, base, milliseconds, most)
+    return _against(found, "the golden request: p95 latency", said, measured)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 SCHEMA = 1
 _FETCH_SECONDS = 1800.0
 _MARGIN = 120.0
+_LONGEST_ROUND = 3600.0
 
 
 PLAN, FETCH, RUN = "plan", "fetch", "run"
@@ -28,6 +29,8 @@ class Request:
     `rollout` says which rollout this is a part of: `id`, `owner`, `stage`, `wave`, and `lease`, the seconds for which no other
     one may touch the tenant here. `until` is how far to go: `plan` takes the lease alone, `fetch` touches nothing that runs.
     `signed_text` is the release file and `signature` what ssh-keygen made of it; the file may hold secrets.
+    `approve`: what the new version measures is the baseline of later ones as soon as it is committed. Without it, that takes
+    a word of its own (`edge approve`), for example from a gate.
     """
 
     id: str
@@ -38,6 +41,7 @@ class Request:
     remove_undeclared: bool = False
     force: bool = False
     revert: bool = False
+    approve: bool = True
     deadline: float = 0.0
     who: str = ""
     rollout: t.Dict[str, t.Any] = field(default_factory=dict)
@@ -58,11 +62,18 @@ class Request:
             probes = spec["probes"]
             total += 2 * spec["stop_timeout"] + 2 * probes.get("startup", {}).get("within", 60.0)
             total += probes.get("steady", {}).get("for", 10.0)
+            total += sum(_round_seconds(probes.get(phase, {})) for phase in ("startup", "steady"))
             total += spec.get("update_lock", {}).get("max_wait", 0.0)
         return total
 
     def to_json(self) -> t.Dict[str, t.Any]:
         return dataclasses.asdict(self)
+
+
+def _round_seconds(phase: t.Mapping[str, t.Any]) -> float:
+    """The longest that one round of golden requests lasts, where it is more than one request."""
+    probe = phase.get("inference", {})
+    return min(_LONGEST_ROUND, (probe.get("requests", 1) - 1) * probe.get("timeout", 0.0))
 
 
 def read(data: t.Any) -> Request:

@@ -75,7 +75,7 @@ def _one(index: int, item: t.Any, models: t.Mapping[str, dict], networks: t.Mapp
     for phase, found in spec["probes"].items():
         if not set(found) & set(PROBES):
             raise SpecError(f"{where}.probes.{phase}: no probe in it; wanted one or more of {', '.join(PROBES)}")
-    _metric_limits(where, spec)
+    _probe_limits(where, spec)
     _unique_mounts(where, spec)
     _publishable(where, spec)
     _walls(where, spec)
@@ -115,11 +115,40 @@ def _publishable(where: str, spec: dict) -> None:
             )
 
 
-def _metric_limits(where: str, spec: dict) -> None:
+_METRIC_LIMITS = ("max", "min", "max_ratio_to_baseline", "min_ratio_to_baseline")
+
+
+def _metric_limits(where: str, metric: t.Mapping[str, t.Any]) -> None:
+    if not any(key in metric for key in _METRIC_LIMITS):
+        words = "', '".join(_METRIC_LIMITS[:-1])
+        raise SpecError(f"{where}: none of '{words}' and '{_METRIC_LIMITS[-1]}' is given, so it could not fail")
+    for low, high in (("min", "max"), ("min_ratio_to_baseline", "max_ratio_to_baseline")):
+        if low in metric and high in metric and metric[low] > metric[high]:
+            raise SpecError(
+                f"{where}: found {low} {metric[low]:g} above {high} {metric[high]:g}, so it could never pass"
+            )
+
+
+def _inference_limits(where: str, inference: t.Mapping[str, t.Any]) -> None:
+    limits = ("max_latency", "max_latency_ratio_to_baseline")
+    if inference.get("max_wrong", 0) >= 1 and not any(key in inference for key in limits):
+        raise SpecError(
+            f"{where}.max_wrong: found 1, every answer may be wrong, so it could not fail: "
+            f"wanted less, or one of '{limits[0]}' and '{limits[1]}' beside it"
+        )
+    if "max_latency" in inference and inference["max_latency"] > inference["timeout"]:
+        raise SpecError(
+            f"{where}.max_latency: found {inference['max_latency']:g} s, more than the timeout of "
+            f"{inference['timeout']:g} s, so it could not fail: wanted less, or a longer 'timeout'"
+        )
+
+
+def _probe_limits(where: str, spec: dict) -> None:
+    """Probes that could never fail, or never pass, are mistakes."""
     for phase, found in spec["probes"].items():
-        metric = found.get("metric")
-        if metric is not None and "max" not in metric and "min" not in metric:
-            raise SpecError(f"{where}.probes.{phase}.metric: neither 'max' nor 'min' is given, so it could not fail")
+        for kind, check in (("metric", _metric_limits), ("inference", _inference_limits)):
+            if kind in found:
+                check(f"{where}.probes.{phase}.{kind}", found[kind])
 
 
 def _unique_mounts(where: str, spec: dict) -> None:

@@ -98,6 +98,35 @@ def _expect(where: str, value: t.Any) -> t.Any:
     return value
 
 
+def _ratio(where: str, value: t.Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= 1e6:
+        raise error(where, value, "a number above 0, such as 1.5")
+    return float(value)
+
+
+def _some_time(where: str, value: t.Any) -> float:
+    checked = duration(where, value)
+    if checked <= 0:
+        raise error(where, value, "a duration above 0, such as 50ms")
+    return checked
+
+
+MOST_TARGETS = 32
+_target = mapping(
+    {
+        "host": Field(text(r"[A-Za-z0-9.:_-]+", "an address or a name"), required=True, doc="address or name"),
+        "port": Field(port, doc="TCP port; without it the host is pinged"),
+    }
+)
+
+
+def _targets(where: str, value: t.Any) -> t.List[dict]:
+    found = listing(_target, 1)(where, value)
+    if len(found) > MOST_TARGETS:
+        raise SpecError(f"{where}: found {len(found)} targets, wanted at most {MOST_TARGETS}")
+    return found
+
+
 PROBES: t.Dict[str, t.Dict[str, Field]] = {
     "http": {
         "port": Field(port, required=True, doc="container port"),
@@ -130,6 +159,8 @@ PROBES: t.Dict[str, t.Dict[str, Field]] = {
         "quantile": Field(number(0, 1), doc="of a summary, or computed from the buckets of a histogram"),
         "max": Field(number(-1e18, 1e18), doc="largest healthy value"),
         "min": Field(number(-1e18, 1e18), doc="smallest healthy value"),
+        "max_ratio_to_baseline": Field(_ratio, doc="largest healthy value, in times of the approved baseline"),
+        "min_ratio_to_baseline": Field(_ratio, doc="smallest healthy value, in times of the approved baseline"),
         "timeout": Field(duration, default="5s", doc="time for one request"),
     },
     "inference": {
@@ -140,7 +171,40 @@ PROBES: t.Dict[str, t.Dict[str, Field]] = {
         "request": Field(anything, required=True, doc="the golden request, an Open Inference Protocol v2 body"),
         "expect": Field(_expect, required=True, doc="the answer: {outputs: [{name, data}]}"),
         "tolerance": Field(number(0, 1e9), default=0, doc="largest difference of a number from the expected one"),
+        # Without defaults: with them, each rendered specification of before would be another one, and be deployed again.
+        "requests": Field(
+            integer(1, 10000), doc="so many requests are sent in one round, one after the other; 1 without it"
+        ),
+        "max_wrong": Field(number(0, 1), doc="share of a round's answers that may be wrong; none without it"),
+        "max_latency": Field(
+            _some_time, doc="95 % of a round's answers (the p95) must come within this time, connection included"
+        ),
+        "max_latency_ratio_to_baseline": Field(
+            _ratio, doc="largest healthy p95, in times of the approved baseline's p95 of the same request"
+        ),
         "timeout": Field(duration, default="10s", doc="time for one request"),
+    },
+    "gpu": {
+        "max_new_xid": Field(
+            integer(0, 10000), default=0, doc="errors (Xid) that the driver may report since before the change"
+        ),
+        "max_new_ecc_errors": Field(
+            integer(0, 1000000), default=0, doc="errors that ECC could not correct, since before the change"
+        ),
+        "max_temperature_c": Field(number(1, 150), doc="largest healthy temperature in degrees Celsius"),
+        "max_memory_used_ratio": Field(number(0, 1), doc="largest healthy share of its memory that is used"),
+        "fail_on_throttle": Field(
+            boolean, default=False, doc="whether a GPU that runs slower to protect itself (heat, power) is unhealthy"
+        ),
+    },
+    "devices": {},
+    "reachability": {
+        "targets": Field(
+            _targets,
+            required=True,
+            doc="at most 32 of {host, port}, to which a TCP connection is made, or {host}, which is pinged",
+        ),
+        "timeout": Field(duration, default="2s", doc="time for each of them; all are asked at the same time"),
     },
 }
 _KINDS = {kind: Field(mapping(fields), doc=f"probe `{kind}`") for kind, fields in PROBES.items()}

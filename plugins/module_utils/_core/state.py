@@ -23,6 +23,7 @@ STEPS = (
     "fetch",
     "verify",
     "hold",
+    "baseline",
     "prepare",
     "stop_old",
     "snapshot",
@@ -49,7 +50,8 @@ class Deployment:
     """One rendered specification as it runs, or ran, in a container of its own.
 
     `gpus` are those it was given: `id`, `mode`, `memory_mib`, `integrated`, and `cdi`, the engine's name of it, or nothing
-    where the nvidia runtime brings it in.
+    where the nvidia runtime brings it in. `measured` are the numbers that its probes found when it was proven; `before` is
+    how the node was before it came, as far as its probes look at the node.
     """
 
     spec: dict
@@ -60,6 +62,8 @@ class Deployment:
     sequence: int
     snapshots: t.Dict[str, str] = field(default_factory=dict)
     gpus: t.List[t.Dict[str, t.Any]] = field(default_factory=list)
+    measured: t.Dict[str, float] = field(default_factory=dict)
+    before: t.Dict[str, t.Any] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -89,9 +93,18 @@ class Refusal:
 
 @dataclass
 class Workload:
+    """`baseline` are the numbers of the version that was approved last: what ratios of probes refer to."""
+
     current: t.Optional[Deployment] = None
     previous: t.Optional[Deployment] = None
     refused: t.List[Refusal] = field(default_factory=list)
+    baseline: t.Dict[str, float] = field(default_factory=dict)
+
+    def approve(self) -> bool:
+        """What the current version measured is the baseline from now on; whether that is something new."""
+        measured = dict(self.current.measured) if self.current is not None else {}
+        changed, self.baseline = self.baseline != measured, measured
+        return changed
 
     def refusal(self, spec_digest: str) -> t.Optional[Refusal]:
         return next((item for item in self.refused if item.spec_digest == spec_digest), None)
@@ -212,6 +225,7 @@ def _workload(data: dict) -> Workload:
         current=_deployment(data["current"]),
         previous=_deployment(data["previous"]),
         refused=[Refusal(**dict(item, logs=tuple(item["logs"]))) for item in data["refused"]],
+        baseline=data.get("baseline", {}),  # of a file that an older program wrote, there is none
     )
 
 

@@ -18,12 +18,13 @@ import typing as t
 from .._core import outcome
 from .._core.plan import REMOVE, REPAIR, Change, Plan
 from .._core.request import FETCH, Request
-from .._core.state import Deployment, Entry, Journal, Refusal, State, Workload
-from . import admit, data, files
+from .._core.state import Deployment, Entry, Journal, Refusal, State, Tenant, Workload
+from . import admit, baseline, data, files
 from .engine import Info
 from .errors import REMEMBERED, NodeError, about
 from .fetch import Fetcher
 from .node import Node, Steps
+from .probe_kinds import Context
 from .probes import Prober, keep_passing
 from .report import Report
 from .settle import Settler
@@ -45,6 +46,7 @@ class Transaction:
         self._touched: t.List[Entry] = []
         self._stopped_at: t.Dict[str, float] = {}
         self._engine_born = node.engine.birth()
+        self._contexts: t.Dict[str, Context] = {}
 
     def run(self) -> t.Dict[str, t.Any]:
         try:
@@ -53,6 +55,7 @@ class Transaction:
             if self._request.until == FETCH:
                 return self._fetched()
             self._wait_for_permission()
+            self._take_baseline()
             self._prepare()
             for entry in self._journal.entries:
                 self._swap(entry)
@@ -185,6 +188,19 @@ class Transaction:
                 )
             time.sleep(0.5)
 
+    def _take_baseline(self) -> None:
+        with self._steps("baseline"):
+            tenant = self._state.tenants.get(self._request.tenant, Tenant())
+            # Who goes back does so because the newer version is worse in another way: that it was faster is no reason to stay.
+            waived = "this is the way back" if self._request.revert else ""
+            self._contexts = baseline.contexts(self._node, tenant, self._journal.entries, waived)
+            for name, context in self._contexts.items():
+                self._report.watch(name, context)
+
+    def _prober(self, entry: Entry, settings: t.Mapping[str, t.Any]) -> Prober:
+        container = entry.new.container if entry.new is not None else ""
+        return Prober(self._node.engine, container, settings, self._contexts.get(entry.name))
+
     def _prepare(self) -> None:
         self._engine_born = self._node.engine.birth()
         with self._steps("prepare"):
@@ -240,7 +256,7 @@ class Transaction:
                 data.exchange(self._node.paths, self._request.tenant, self._target(entry))
             self._node.engine.start(entry.new.container)
         with self._steps("startup_probe", entry.name):
-            Prober(self._node.engine, entry.new.container, entry.new.spec["probes"].get("startup", {})).until_healthy()
+            self._prober(entry, entry.new.spec["probes"].get("startup", {})).until_healthy()
         if entry.name in self._stopped_at:
             self._report.gap(entry.name, time.monotonic() - self._stopped_at[entry.name])
 
@@ -255,9 +271,15 @@ class Transaction:
         for entry in self._journal.entries:
             if entry.new is not None:
                 settings = entry.new.spec["probes"].get("steady", _WATCH)
-                probers.append((entry.name, Prober(self._node.engine, entry.new.container, settings), settings))
+                self._contexts[entry.name].record.begin()
+                probers.append((entry.name, self._prober(entry, settings), settings))
         with self._steps("steady_probe"):
             keep_passing(probers)
+        for entry in self._journal.entries:
+            if entry.new is not None:
+                context = self._contexts[entry.name]
+                measured, before = context.record.settled(), dict(context.before)
+                entry.new = dataclasses.replace(entry.new, measured=measured, before=before)
 
     # -- the commit -------------------------------------------------------------------------------------------------
 
@@ -291,6 +313,8 @@ class Transaction:
             if change.action != REPAIR and entry.old is not None:
                 workload.previous = dataclasses.replace(entry.old, snapshots=entry.snapshots)
             workload.current = entry.new
+            if self._request.approve and change.action != REPAIR:
+                workload.approve()
             workload.refused = [item for item in workload.refused if item.spec_digest != entry.new.spec_digest]
         state.fetched.pop(self._request.tenant, None)
         tenant.remember_release(self._request.release, self._request.release_digest)

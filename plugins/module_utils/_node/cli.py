@@ -29,6 +29,7 @@ EPILOG = """examples:
   edge revert quality/inspection   back to the version before
   edge devices                     cameras, ports and PLCs by the site's names
   edge ledger                      what became of this node, in order
+  edge health quality              whether what runs is healthy now
 """
 
 
@@ -222,6 +223,8 @@ def _entry(item: t.Mapping[str, t.Any]) -> str:
         signer = item.get("signer", {})
         signed = f", signed by {signer['name'] or signer['fingerprint']}" if "fingerprint" in signer else ""
         return f"release {item['release']} of {item['tenant']}{signed}: {item['class']}: {item['msg']}"
+    if item["kind"] == "approve":
+        return f"release {item['release']} of {item['tenant']}: {', '.join(item['baseline'])} by {item['who']}"
     if item["kind"] == "device":
         return (
             f"{item['device']} {item['what']} {item['number']}".rstrip()
@@ -230,6 +233,30 @@ def _entry(item: t.Mapping[str, t.Any]) -> str:
     if item["kind"] == "lease":
         return f"{item['tenant']}: rollout {item['id']} of {item['owner']} {item['what']}: {item['msg']}"
     return f"{item['workload']} {item['what']}: {item['msg']} ({'; '.join(item['lost'])})"
+
+
+def _approve(node: Node, arguments: argparse.Namespace) -> int:
+    result = program.approve(node, arguments.tenant, arguments.release)
+    if arguments.json:
+        _print(result)
+    else:
+        _say(result["msg"])
+    return 0 if result["workloads"] else 1
+
+
+def _health(node: Node, arguments: argparse.Namespace) -> int:
+    result = program.health(node, arguments.tenant)
+    if arguments.json:
+        _print(result)
+    else:
+        for name, item in result["workloads"].items():
+            _say(f"{arguments.tenant}/{name}: {'healthy' if item['healthy'] else 'NOT HEALTHY: ' + item['reason']}")
+            for key, value in item["measured"].items():
+                _say(
+                    f"    {key} {value:g}"
+                    + (f" (baseline {item['baseline'][key]:g})" if key in item["baseline"] else "")
+                )
+    return 0 if result["healthy"] else 1
 
 
 def _revert(node: Node, arguments: argparse.Namespace) -> int:
@@ -301,6 +328,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     command = add("ledger", _ledger, "what became of this node, in order")
     command.add_argument("-n", "--lines", type=int, default=20, help="number of entries; 0 for all (default: 20)")
+    command.add_argument("--json", action="store_true", help="as JSON")
+    command = add("health", _health, "whether what runs is healthy now, by its own probes")
+    command.add_argument("tenant", help="TENANT")
+    command.add_argument("--json", action="store_true", help="as JSON")
+    command = add("approve", _approve, "what a release measured here is what later ones are compared with")
+    command.add_argument("tenant", help="TENANT")
+    command.add_argument("--release", required=True, help="version of the release that runs here")
     command.add_argument("--json", action="store_true", help="as JSON")
     command = add("hold", _hold, "hold back changes until released")
     command.add_argument("scope", nargs="?", default="all", help="TENANT, TENANT/WORKLOAD or all (default: all)")

@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from .._core import state as _state
 from .._core.doctor_finding import Seen
 from .._core.hardware import v4l2, values
-from . import devices, files, gpu_guard, hardware, ledger, units
+from . import devices, files, gpu_guard, hardware, kernel_log, ledger, units
 from . import doctor_files as _files
 from ._runner import run
 from .errors import NodeError
@@ -28,7 +28,6 @@ from .version import VERSION
 
 PROGRAM = "/usr/local/bin/edge"
 SECONDS = 10.0
-LOG_LINES = "20000"
 OTHER_UNITS = (
     "docker.service",
     "docker.socket",
@@ -217,25 +216,17 @@ def silent(path: str) -> str:
 
 
 def _kernel_log(reading: Reading) -> None:
-    """Of this boot. In a container the log of the kernel is that of its host, so only what its own journal has counts."""
+    """Of this boot."""
     given = reading.options.get("kernel_log")
     if given:
         with open(given, encoding="utf-8", errors="replace") as handle:
             reading.seen["kernel_log"] = handle.read()
         return
-    argv = ["journalctl", "--dmesg", "--boot", "--output", "short-unix", "--no-pager", "--quiet", "--lines", LOG_LINES]
-    done = run(argv, SECONDS)
-    if done.code == 0 and done.out.strip():
-        reading.seen["kernel_log"] = done.out
-        return
-    if not reading.seen["container"]:
-        done = run(["dmesg"], SECONDS)
-        if done.code == 0:
-            reading.seen["kernel_log"] = done.out
-            return
-    reading.seen["kernel_log_error"] = "the journal has no lines of the kernel" + (
-        ": " + done.said if done.code else ""
-    )
+    text, error = kernel_log.read(SECONDS)
+    if text is None:
+        reading.seen["kernel_log_error"] = error
+    else:
+        reading.seen["kernel_log"] = text
 
 
 READERS: t.Dict[str, Reader] = {

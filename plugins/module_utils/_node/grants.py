@@ -29,10 +29,6 @@ def requires(change: Change) -> t.Mapping[str, t.Any]:
     return change.spec.get("requires", {}) if change.spec is not None else {}
 
 
-def _identity(gpu: t.Mapping[str, t.Any]) -> str:
-    return gpu["uuid"] or gpu["pci_address"] or f"gpu{gpu['index'] or 0}"
-
-
 def _names(gpu: t.Mapping[str, t.Any], names: _devices.Devices) -> t.Tuple[str, ...]:
     own = [str(item) for item in (gpu["index"], gpu["uuid"], gpu["pci_address"]) if item is not None]
     sites = [
@@ -56,7 +52,7 @@ def known(facts: t.Mapping[str, t.Any], names: _devices.Devices) -> t.List[_gpus
     found = []
     for gpu in facts["gpus"]:
         whole = _gpus.Gpu(
-            id=_identity(gpu),
+            id=_gpus.identity(gpu),
             model=gpu["name"] or "GPU",
             memory_mib=gpu["memory_mib"],
             capability=gpu["compute_capability"],

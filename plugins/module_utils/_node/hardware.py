@@ -51,6 +51,14 @@ def read(
     return shape.complete(facts, tree.remarks)
 
 
+def read_gpus(root: str = "/") -> t.List[Facts]:
+    """Only the GPUs, for who asks often."""
+    tree = Tree(root)
+    facts: Facts = {"memory_mib": system.memory_mib(tree.text("/proc/meminfo"))}
+    facts["jetson"] = _jetson(tree, tree.line("/proc/sys/kernel/osrelease"))
+    return _gpus(tree, facts)[0]
+
+
 def _machine(tree: Tree) -> Facts:
     release = node_checks.os_release(tree.text("/etc/os-release") or tree.text("/usr/lib/os-release") or "")
     control_groups = None

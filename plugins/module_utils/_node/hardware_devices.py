@@ -29,6 +29,14 @@ def read(tree: Tree, ioctl: bool) -> Facts:
     }
 
 
+def plugged(tree: Tree) -> t.List[str]:
+    """Names of the cameras and serial ports that are there, by the name of udev's that is the same after a replug."""
+    devices = _Usb(tree)
+    found = [("camera", item) for item in _cameras(tree, devices, ioctl=False)]
+    found += [("serial port", item) for item in _serial_ports(tree, devices)]
+    return [f"{kind} {(item['by_id'] or item['by_path'] or [item['device']])[0]}" for kind, item in found]
+
+
 def _natural(text: str) -> t.List[t.Any]:
     """video2 before video10."""
     return [int(part) if part.isdecimal() else part for part in re.split(r"([0-9]{1,9})", text)]

@@ -39,7 +39,7 @@ def append(paths: Paths, kind: str, **facts: t.Any) -> t.Dict[str, t.Any]:
 
     The sequence orders entries, never the clock: a node may think that it is 1970.
 
-    :param kind: change, device, gpu.
+    :param kind: approve, change, device, gpu.
     :raises NodeError: state, where it cannot be written.
     """
     try:

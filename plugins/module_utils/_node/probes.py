@@ -8,60 +8,23 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import http.client
-import json
+import math
 import os
 import socket
 import time
 import typing as t
 
-from .._core import judge
-from .._core.judge import FAIL, OK, RETRY, Verdict
+from .._core.judge import FAIL, OK, RETRY, SICK, Verdict
 from .._core.spec import PROBES
+from . import probe_kinds
 from ._runner import run
 from .engine import Container, Engine
 from .errors import NodeError, about
+from .probe_kinds import Context
 
 _CLONE_NEWNET = 0x40000000
 _LOOK_AFTER = 0.5
 _FIRST_PAUSE = 0.03  # what starts fast is found fast
-
-
-def _request(
-    address: str, probe: t.Mapping[str, t.Any], method: str, body: t.Optional[str] = None
-) -> t.Tuple[int, bytes]:
-    connection = http.client.HTTPConnection(address, probe["port"], timeout=probe["timeout"])
-    try:
-        headers = {"Content-Type": "application/json"} if body is not None else {}
-        connection.request(method, probe["path"], body=body, headers=headers)
-        answer = connection.getresponse()
-        return answer.status, answer.read(4 << 20)
-    finally:
-        connection.close()
-
-
-def _http(address: str, probe: t.Mapping[str, t.Any]) -> Verdict:
-    return judge.http(_request(address, probe, "GET")[0], probe)
-
-
-def _tcp(address: str, probe: t.Mapping[str, t.Any]) -> Verdict:
-    socket.create_connection((address, probe["port"]), timeout=probe["timeout"]).close()
-    return OK
-
-
-def _metric(address: str, probe: t.Mapping[str, t.Any]) -> Verdict:
-    status, body = _request(address, probe, "GET")
-    if status != 200:
-        return Verdict(RETRY, f"GET {probe['path']} answered {status}")
-    return judge.metric(body.decode("utf-8", "replace"), probe)
-
-
-def _inference(address: str, probe: t.Mapping[str, t.Any]) -> Verdict:
-    status, body = _request(address, probe, "POST", json.dumps(probe["request"]))
-    try:
-        answer = json.loads(body)
-    except ValueError:
-        answer = body[:200].decode("utf-8", "replace")
-    return judge.inference(status, answer, probe)
 
 
 @contextlib.contextmanager
@@ -83,19 +46,14 @@ def network_of(pid: int) -> t.Iterator[None]:
             enter(own.fileno())
 
 
-_NETWORK: t.Dict[str, t.Callable[[str, t.Mapping[str, t.Any]], Verdict]] = {
-    "http": _http,
-    "tcp": _tcp,
-    "metric": _metric,
-    "inference": _inference,
-}
-
-
 class Prober:
     """Runs the probes of one phase (`startup` or `steady`) of one container."""
 
-    def __init__(self, engine: Engine, container: str, probes: t.Mapping[str, t.Any]) -> None:
+    def __init__(
+        self, engine: Engine, container: str, probes: t.Mapping[str, t.Any], context: t.Optional[Context] = None
+    ) -> None:
         self._engine = engine
+        self._context = context or Context()
         self._name = container
         self._settings = probes
         self._kinds = [kind for kind in PROBES if kind in probes]
@@ -120,48 +78,49 @@ class Prober:
             exit_code=container.exit_code,
         )
 
-    def _one(self, kind: str) -> Verdict:
+    def _one(self, kind: str, until: float) -> Verdict:
         probe = self._settings[kind]
         if kind == "exec":
             done = self._engine.exec(self._name, probe["command"], probe["timeout"])
-            return (
-                OK
-                if done.code == 0
-                else Verdict(RETRY, f"the command {probe['command'][0]} ended with {done.code}: {done.said}")
-            )
-        container = self._look()
+            if done.code == 0:
+                return OK
+            return Verdict(RETRY, f"the command {probe['command'][0]} ended with {done.code}: {done.said}")
         if kind == "health":
-            container = self._look(fresh=True)
-            if not container.health:
-                return Verdict(
-                    FAIL, "the image has no HEALTHCHECK, so a `health` probe can never pass: use another probe"
-                )
-            return (
-                OK
-                if container.health == "healthy"
-                else Verdict(RETRY, f"the container's health is '{container.health}'")
-            )
+            return self._health()
+        if kind in probe_kinds.NODE:
+            return probe_kinds.NODE[kind](probe, self._context)
+        container = self._look()
         inside = not (container.host_network or container.reachable)
         address = container.address or ("127.0.0.1" if container.host_network or inside else "")
         if not address:
             return Verdict(RETRY, f"the container has no address yet for the {kind} probe")
         try:
             with network_of(container.pid) if inside else contextlib.nullcontext():
-                return _NETWORK[kind](address, probe)
+                return probe_kinds.NETWORK[kind](address, probe, self._context, until)
         except (OSError, http.client.HTTPException) as exc:
             return Verdict(RETRY, f"{kind} probe on port {probe['port']}: {_words(exc)}")
 
-    def once(self, remember: bool) -> Verdict:
-        """All probes; with `remember`, one that has passed is not asked again."""
+    def _health(self) -> Verdict:
+        health = self._look(fresh=True).health
+        if not health:
+            return Verdict(FAIL, "the image has no HEALTHCHECK, so a `health` probe can never pass: use another probe")
+        return OK if health == "healthy" else Verdict(RETRY, f"the container's health is '{health}'")
+
+    def once(self, remember: bool, until: float = math.inf) -> Verdict:
+        """All probes; with `remember`, one that has passed is not asked again.
+
+        :param until: when a round of golden requests has to end.
+        """
         for kind in self._kinds:
             if remember and kind in self._passed:
                 continue
             try:
-                verdict = self._one(kind)
+                verdict = self._one(kind, until)
             except NodeError as exc:
                 if exc.cause != "timeout":
                     raise
                 verdict = Verdict(RETRY, exc.message)
+            self._context.record.add(verdict.measured, verdict.notes)
             if not verdict.passed:
                 container = self._look()
                 if not container.running:
@@ -177,16 +136,18 @@ class Prober:
     def until_healthy(self) -> None:
         """Tries until all have passed.
 
-        :raises NodeError: probe or exit, when `within` is over, an answer is wrong, or the container ended.
+        :raises NodeError: probe, baseline or exit, when `within` is over, an answer is wrong, or the container ended.
         """
         within = self._settings.get("within", 60.0)
         until = time.monotonic() + within
         _forget_neighbour(self._look().address)
         pause = _FIRST_PAUSE
         while True:
-            verdict = self.once(remember=True)
+            verdict = self.once(remember=True, until=until)
             if verdict.passed:
                 return
+            if verdict.result == SICK:
+                raise NodeError("baseline", f"startup probe: {verdict.reason}")
             if verdict.result == FAIL:
                 raise NodeError("probe", f"startup probe: {verdict.reason}")
             if time.monotonic() >= until:
@@ -209,7 +170,7 @@ def _forget_neighbour(address: str) -> None:
 def keep_passing(probers: t.Sequence[t.Tuple[str, Prober, t.Mapping[str, t.Any]]]) -> None:
     """Steady probes of several containers at once.
 
-    :raises NodeError: probe or exit, naming the workload that failed.
+    :raises NodeError: probe, baseline or exit, naming the workload that failed.
     """
     began = time.monotonic()
     left = {name: began + settings.get("for", 10.0) for name, dummy, settings in probers}
@@ -230,6 +191,8 @@ def keep_passing(probers: t.Sequence[t.Tuple[str, Prober, t.Mapping[str, t.Any]]
 def _steady(name: str, prober: Prober, settings: t.Mapping[str, t.Any], failed: t.Dict[str, int]) -> None:
     with about(name):
         verdict = prober.once(remember=False)
+    if verdict.result == SICK:
+        raise NodeError("baseline", f"steady probe: {verdict.reason}", workload=name)
     failed[name] = 0 if verdict.passed else failed[name] + 1
     if verdict.result == FAIL or failed[name] >= settings.get("failures", 3):
         times = f" ({failed[name]} times in a row)" if failed[name] > 1 else ""

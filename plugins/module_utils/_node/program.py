@@ -17,7 +17,7 @@ from .._core import plan as _plan
 from .._core import spec as _spec
 from .._core.request import PLAN, Request
 from .._core.state import Deployment, Refusal, State, Tenant, Workload
-from . import devices, files, gpu_guard, lease, trust
+from . import checkup, devices, files, gpu_guard, lease, ledger, trust
 from .change import Transaction
 from .errors import NodeError
 from .node import Node, Steps
@@ -359,6 +359,8 @@ def status(node: Node) -> t.Dict[str, t.Any]:
                 "running": bool(found and found.running) if not problem else None,
                 "previous": item.previous.brief() if item.previous else None,
                 "refused": [dict(dataclasses.asdict(refusal), logs=list(refusal.logs)) for refusal in item.refused],
+                "measured": item.current.measured if item.current else {},
+                "baseline": item.baseline,
             }
         tenants[name] = {"release": tenant.release, "releases": tenant.releases, "workloads": rows, "last": tenant.last}
     journal = state.journal
@@ -373,6 +375,45 @@ def status(node: Node) -> t.Dict[str, t.Any]:
         else None,
         "sequence": state.sequence,
     }
+
+
+def approve(node: Node, tenant: str, release: str) -> t.Dict[str, t.Any]:
+    """What the workloads of a release measured here is the baseline from now on. Doing it again changes nothing.
+
+    A workload that came with another release is left as it is: `workloads` has those that were approved, with their numbers.
+    """
+    with node.lock(LOCK_WAIT):
+        state = node.store.load()
+        dummy, entry, workloads = _find(state, tenant)
+        chosen = {
+            name: item
+            for name, item in sorted(workloads.items())
+            if item.current is not None and item.current.release == release
+        }
+        changed = [name for name, item in chosen.items() if item.approve()]
+        numbers = {name: item.baseline for name, item in chosen.items()}
+        if changed:
+            node.store.save(state)
+            ledger.note(node.paths, "approve", tenant=tenant, release=release, baseline=numbers, who=who())
+    others = sorted({item.current.release for item in entry.workloads.values() if item.current is not None})
+    msg = (
+        f"approved: {', '.join(chosen)}"
+        if chosen
+        else f"nothing here is of release {release}; here is: {', '.join(others)}"
+    )
+    return {"tenant": tenant, "release": release, "changed": bool(changed), "workloads": numbers, "msg": msg}
+
+
+def health(node: Node, tenant: str) -> t.Dict[str, t.Any]:
+    """Whether what runs of a tenant is healthy now, by its own probes. Changes nothing."""
+    state = node.store.load()
+    dummy, dummy2, workloads = _find(state, tenant)
+    found = {
+        name: checkup.look(node, item.current, item.baseline)
+        for name, item in sorted(workloads.items())
+        if item.current is not None
+    }
+    return {"healthy": all(item["healthy"] for item in found.values()), "workloads": found}
 
 
 def hold(node: Node, scope: str, reason: str, who: str) -> None:

@@ -12,6 +12,7 @@ from .._core.plan import KEEP, Change, Plan
 from .._core.request import Request
 from .errors import NodeError
 from .node import Steps
+from .probe_kinds import Context
 
 
 class Report:
@@ -23,6 +24,11 @@ class Report:
         self._steps = steps
         self._gaps: t.Dict[str, float] = {}
         self._notes: t.List[str] = []
+        self._contexts: t.Dict[str, Context] = {}
+
+    def watch(self, workload: str, context: Context) -> None:
+        """What the probes of this workload measure, and what they compare it with, goes into the result."""
+        self._contexts[workload] = context
 
     def gap(self, workload: str, seconds: float) -> None:
         self._gaps[workload] = round(seconds, 3)
@@ -44,7 +50,20 @@ class Report:
             )
             if change.name in self._gaps:
                 result["gap_seconds"] = self._gaps[change.name]
+        result.update(self._numbers(change.name, name))
         return result
+
+    def _numbers(self, workload: str, name: str) -> t.Dict[str, t.Any]:
+        """Of a version that was proven, what was typical of it; of one that failed, what was found at last."""
+        context = self._contexts.get(workload)
+        if context is None:
+            return {}
+        record = context.record
+        numbers: t.Dict[str, t.Any] = {"measured": record.settled() if name == outcome.SUCCESS else record.last()}
+        numbers["baseline"] = context.baseline.numbers()
+        if record.notes:
+            numbers["notes"] = list(record.notes)
+        return numbers
 
     def _base(self, name: str, changed: bool, message: str) -> t.Dict[str, t.Any]:
         return {

@@ -43,8 +43,13 @@ class Store:
         state.tenant(tenant).last = dict(result)
         self.save(state)
         facts = {key: result[key] for key in _FACTS if key in result}
-        classes = {name: item["class"] for name, item in result.get("workloads", {}).items()}
-        ledger.note(self._paths, "change", **facts, workloads=classes)
+        workloads = result.get("workloads", {})
+        facts["workloads"] = {name: item["class"] for name, item in workloads.items()}
+        for key, word in (("measured", "measured"), ("baseline", "baseline"), ("reason", "reasons")):
+            found = {name: item[key] for name, item in workloads.items() if item.get(key)}
+            if found:
+                facts[word] = found
+        ledger.note(self._paths, "change", **facts)
 
     def result_path(self, change_id: str) -> str:
         return f"{self._paths.results}/{change_id}.json"

@@ -14,6 +14,9 @@ from .values import Facts, Remarks
 
 QUERY = ("index", "pci.bus_id", "compute_cap")
 
+SLOWED = ("hw_slowdown", "hw_thermal_slowdown", "hw_power_brake_slowdown", "sw_thermal_slowdown")
+"""Reasons for a lower clock by which a GPU protects itself."""
+
 # It has no such thing: known, and nothing to remark.
 _NOTHING = {"", "n/a", "none", "not supported", "not available", "requested functionality has been deprecated"}
 # It should have it and cannot say.

@@ -3,7 +3,8 @@
 """An Open Inference Protocol v2 server for one ONNX model: ONNX Runtime behind Starlette and uvicorn.
 
 It serves $MODEL_DIR (default /models/digits: model.onnx and model.json) on port $PORT (default 8000):
-health, model ready, metadata, infer, and /metrics for Prometheus.
+health, model ready, metadata, infer, and /metrics for Prometheus. $MIN_MS (default 0) are milliseconds that an answer takes
+at least, as if the model were larger: so times can be compared on a small machine whose own times jump about.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from starlette.routing import Route
 
 MAX_BODY = 1 << 20
 MAX_BATCH = 256
+LEAST_SECONDS = float(os.environ.get("MIN_MS", "0")) / 1000
 DTYPES = {"FP32": np.float32, "INT64": np.int64}
 
 LATENCY = Histogram(
@@ -107,10 +109,16 @@ class Model:
         result: np.ndarray = self.session.run(["probabilities"], {self.about["input"]["name"]: array})[0]
         return result
 
+    def _take_longer(self, spent: float) -> None:
+        """A model with `slowdown: n` takes n times as long."""
+        time.sleep(max(0.0, max(spent, LEAST_SECONDS) * float(self.about.get("slowdown", 1)) - spent))
+
     def answer(self, request: Any) -> dict[str, Any]:
         array, wanted = self.decode(request)
         with LATENCY.time():
+            began = time.monotonic()
             values = self.predict(array)
+            self._take_longer(time.monotonic() - began)
         types = {output["name"]: output["datatype"] for output in self.about["outputs"]}
         return {
             "model_name": self.name,

@@ -136,6 +136,7 @@ def main(out: Path, renew_golden: bool) -> None:
     for name, layers in models.items():
         write(out / name, name, layers, parameters={"accuracy": f"{accuracy[name]:.4f}"})
     write(out / "v3-slow", "v3-slow", models["v2"], augment=400)
+    write(out / "slow", "slow", models["v2"], slowdown=3)
     # Built for a camera with 28 x 28 pixels: it loads, and fails on every picture of ours.
     wide = [(np.zeros((784, 10)), np.zeros(10))]
     write(out / "v3-errors", "v3-errors", wide, width=784)

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.physical_ai.edge.plugins.module_utils._core import judge
+from ansible_collections.physical_ai.edge.plugins.module_utils._core import baseline, judge
+from ansible_collections.physical_ai.edge.plugins.module_utils._core.baseline import Baseline
 
 TEXT = """
 # HELP inference_latency_seconds Time
@@ -103,6 +104,100 @@ def test_a_golden_request(status: int, body: t.Any, wanted: t.Dict[str, t.Any], 
     found = judge.inference(status, body, wanted)
     assert found.result == result
     assert found.passed == (found.reason == "")
+
+
+FAST = {"metric:queue": 1.5}
+
+
+@pytest.mark.parametrize(
+    ("limits", "base", "result", "words"),
+    [
+        ({"max_ratio_to_baseline": 2}, FAST, judge.PASS, ""),
+        ({"max_ratio_to_baseline": 1.5}, FAST, judge.RETRY, "metric queue is 3, baseline 1.5: 2.0 times, allowed 1.5"),
+        (
+            {"min_ratio_to_baseline": 4},
+            FAST,
+            judge.RETRY,
+            "metric queue is 3, baseline 1.5: 2.0 times, wanted at least 4",
+        ),
+        ({"max_ratio_to_baseline": 9, "max": 2}, FAST, judge.RETRY, "is 3, allowed are at most 2"),
+        ({"max_ratio_to_baseline": 9}, {"metric:queue": 0.0}, judge.SICK, "metric queue: the approved baseline is 0"),
+        ({"max_ratio_to_baseline": 9}, {}, judge.PASS, ""),
+    ],
+)
+def test_a_metric_against_its_baseline(
+    limits: t.Dict[str, float], base: t.Dict[str, float], result: str, words: str
+) -> None:
+    found = judge.metric(TEXT, metric(name="queue", **limits), Baseline(base))
+    assert (found.result, found.measured) == (result, {"metric:queue": 3})
+    assert words in found.reason and bool(words) == bool(found.reason)
+    assert found.notes == (() if base else ("metric queue: baseline: none yet",))
+
+
+WRONG = judge.Verdict(judge.FAIL, "the golden request: output 'label' is [1], expected [7]")
+
+
+def golden(**more: t.Any) -> t.Dict[str, t.Any]:
+    return dict(probe([7]), request={}, requests=30, **more)
+
+
+P95 = baseline.latency_key(golden())
+RATIO = baseline.inference_key(golden(), "wrong_ratio")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "took", "more", "result", "words"),
+    [
+        (0, 0.152, {}, judge.PASS, ""),
+        (1, 0.152, {}, judge.FAIL, "is [1], expected [7] (1 of 30 answers wrong)"),
+        (3, 0.152, {"max_wrong": 0.1}, judge.PASS, ""),
+        (4, 0.152, {"max_wrong": 0.1}, judge.FAIL, "(4 of 30 answers wrong)"),
+        (0, 0.152, {"max_latency": 0.1}, judge.RETRY, "p95 latency 152 ms over 30 requests, allowed 100 ms"),
+        (0, 0.152, {"max_latency": 0.2}, judge.PASS, ""),
+        (
+            0,
+            0.152,
+            {"max_latency_ratio_to_baseline": 1.5},
+            judge.RETRY,
+            "the golden request: p95 latency 152 ms over 30 requests, baseline 48 ms: 3.2 times, allowed 1.5",
+        ),
+        (0, 0.0052, {"max_latency": 0.005}, judge.RETRY, "p95 latency 5.2 ms over 30 requests, allowed 5 ms"),
+        (0, 0.07, {"max_latency_ratio_to_baseline": 1.5}, judge.PASS, ""),
+    ],
+)
+def test_a_round_of_golden_requests(wrong: int, took: float, more: t.Dict[str, t.Any], result: str, words: str) -> None:
+    answers = [WRONG] * wrong + [judge.OK] * (30 - wrong)
+    found = judge.golden_round(answers, [took] * 30, golden(**more), Baseline({P95: 0.048}))
+    assert found.result == result
+    assert words in found.reason and bool(words) == bool(found.reason)
+    assert found.measured[RATIO] == pytest.approx(wrong / 30)
+    if result != judge.FAIL:
+        assert found.measured[P95] == took
+
+
+def test_one_slow_answer_of_many_is_not_the_p95_and_of_few_it_is() -> None:
+    slow = [1.0] + [0.01] * 29
+    assert judge.golden_round([judge.OK] * 30, slow, golden(max_latency=0.1)).passed
+    few = dict(golden(max_latency=0.1), requests=2)
+    assert "1000 ms over 2 requests" in judge.golden_round([judge.OK] * 2, slow[:2], few).reason
+
+
+def test_a_round_that_had_no_time_to_end_is_no_pass() -> None:
+    found = judge.golden_round([judge.OK] * 12, [0.5] * 12, golden())
+    assert (found.result, found.measured[P95]) == (judge.RETRY, 0.5)
+    late = judge.golden_round([judge.OK] * 12, [0.5] * 12, golden(max_latency=0.1))
+    assert "500 ms over 12 requests, allowed 100 ms" in late.reason
+    assert "only 12 of 30 were answered in time" in found.reason
+
+
+@pytest.mark.parametrize(("base", "note"), [({}, "baseline: none yet"), ({P95: 0.0}, "")])
+def test_a_missing_baseline_is_said_and_a_sick_one_is_a_verdict(base: t.Dict[str, float], note: str) -> None:
+    wanted = golden(max_latency_ratio_to_baseline=1.5)
+    found = judge.golden_round([judge.OK] * 30, [0.1] * 30, wanted, Baseline(base))
+    if note:
+        assert found.passed and found.notes == (f"the golden request: p95 latency: {note}",)
+    else:
+        assert found.result == judge.SICK and "approve a good release" in found.reason
 
 
 def test_an_http_status() -> None:

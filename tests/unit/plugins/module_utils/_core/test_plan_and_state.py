@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import typing as t
 
@@ -92,6 +93,25 @@ def journalled() -> state.State:
 
 def test_a_state_is_read_as_it_was_written() -> None:
     assert state.load(state.dump(journalled())) == journalled()
+
+
+def test_numbers_and_the_baseline_are_kept() -> None:
+    have = journalled()
+    found = have.tenants["t"].workloads["app"]
+    found.current = dataclasses.replace(deployment(rendered()), measured={"k": 0.5}, before={"devices": ["camera"]})
+    found.approve()
+    again = state.load(state.dump(have)).tenants["t"].workloads["app"]
+    assert again == found and again.baseline == {"k": 0.5}
+
+
+def test_a_state_of_an_older_program_is_read() -> None:
+    """Its files have neither numbers nor baselines."""
+    data = json.loads(state.dump(journalled()))
+    workload_data = data["tenants"]["t"]["workloads"]["app"]
+    del workload_data["baseline"]
+    for item in (workload_data["current"], workload_data["previous"], data["journal"]["entries"][0]["new"]):
+        del item["measured"], item["before"]
+    assert state.load(json.dumps(data)) == journalled()
 
 
 def test_everything_that_may_be_needed_is_kept() -> None:

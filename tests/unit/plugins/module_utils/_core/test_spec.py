@@ -20,6 +20,17 @@ def golden(expect: t.Any) -> t.Dict[str, t.Any]:
     return {"probes": {"startup": {"inference": {"port": 1, "path": "/x", "request": {}, "expect": expect}}}}
 
 
+def asked(more: t.Dict[str, t.Any], kind: str = "inference") -> t.Dict[str, t.Any]:
+    """A golden request, or another steady probe, with more in it."""
+    probe = {"port": 1, "path": "/x", "request": {}, "expect": {"outputs": [{"name": "a", "data": [1]}]}}
+    probe = {"inference": probe, "metric": {"port": 1, "name": "x"}}.get(kind, {})
+    return {"probes": {"steady": {kind: dict(probe, **more)}}}
+
+
+def targets(count: int) -> t.Dict[str, t.Any]:
+    return {"targets": [{"host": "10.0.0.1", "port": number + 1} for number in range(count)]}
+
+
 BAD: t.List[t.Tuple[str, t.Dict[str, t.Any], t.Tuple[str, ...]]] = [
     ("unknown key", {"prots": []}, ("workloads[0] (app)", "'prots'", "Did you mean 'ports'?", "Allowed:")),
     ("no digest", {"digest": None}, ("workloads[0] (app)", "'digest' is missing")),
@@ -54,6 +65,21 @@ BAD: t.List[t.Tuple[str, t.Dict[str, t.Any], t.Tuple[str, ...]]] = [
     ("golden request without outputs", golden({}), (".inference.expect", "could not fail")),
     ("golden request with a list", golden([1]), (".inference.expect", "{outputs: [{name, data}]}")),
     ("output without data", golden({"outputs": [{"name": "a"}]}), (".expect.outputs[0]", "`name` and `data`")),
+    ("ratio of zero", asked({"max_ratio_to_baseline": 0}, "metric"), ("max_ratio_to_baseline", "0", "above 0")),
+    ("ratio as text", asked({"min_ratio_to_baseline": "1"}, "metric"), ("'1'", "a number above 0")),
+    ("min above max", asked({"min": 3, "max": 2}, "metric"), ("min 3 above max 2", "could never pass")),
+    ("no requests", asked({"requests": 0}), (".inference.requests", "0", "1 to 10000")),
+    ("too many requests", asked({"requests": 10001}), (".inference.requests", "10001")),
+    ("all may be wrong", asked({"max_wrong": 1}), (".inference.max_wrong", "could not fail", "max_latency")),
+    ("more than all may be wrong", asked({"max_wrong": 2}), (".inference.max_wrong", "from 0 to 1")),
+    ("no time at all", asked({"max_latency": 0}), (".inference.max_latency", "above 0")),
+    ("slower than its timeout", asked({"max_latency": "11s"}), ("found 11 s", "timeout of 10 s", "could not fail")),
+    ("gpu with an unknown key", asked({"max_xid": 1}, "gpu"), ("'max_xid'", "Did you mean 'max_new_xid'?")),
+    ("gpu too hot", asked({"max_temperature_c": 1000}, "gpu"), (".gpu.max_temperature_c", "1 to 150")),
+    ("devices with a key", asked({"names": []}, "devices"), (".devices", "'names'")),
+    ("nobody to reach", asked({"targets": []}, "reachability"), (".reachability.targets", "at least 1")),
+    ("too many to reach", asked(targets(33), "reachability"), ("found 33 targets", "at most 32")),
+    ("a target without host", asked({"targets": [{"port": 1}]}, "reachability"), (".targets[0]", "'host' is missing")),
     ("unknown phase", {"probes": {"ready": HTTP}}, (".probes", "'ready'", "startup, steady")),
     (
         "relative mount",
@@ -107,6 +133,30 @@ BAD: t.List[t.Tuple[str, t.Dict[str, t.Any], t.Tuple[str, ...]]] = [
     ),
     ("lower-case capability", {"capabilities": ["net_raw"]}, (".capabilities[0]", "'net_raw'")),
 ]
+
+
+@pytest.mark.parametrize(
+    "probe",
+    [
+        asked({"max_ratio_to_baseline": 1.5}, "metric"),
+        asked({"min_ratio_to_baseline": 0.5, "min": 1}, "metric"),
+        asked({"requests": 30, "max_wrong": 1, "max_latency_ratio_to_baseline": 1.5}),
+        asked({}, "gpu"),
+        asked({}, "devices"),
+        asked(targets(32), "reachability"),
+        asked({"targets": [{"host": "plc.example.com"}, {"host": "fe80::1", "port": 502}]}, "reachability"),
+    ],
+)
+def test_probes_that_compare_are_taken_in_both_phases(probe: t.Dict[str, t.Any]) -> None:
+    steady = probe["probes"]["steady"]
+    for phase in ("startup", "steady"):
+        spec.render([workload(probes={phase: steady})])
+
+
+def test_a_golden_request_of_before_is_the_same_specification() -> None:
+    """New keys have no defaults in it: an update of the program must not deploy everything again."""
+    rendered = spec.render([workload(**asked({}))])[0]["probes"]["steady"]["inference"]
+    assert sorted(rendered) == ["expect", "path", "port", "request", "timeout", "tolerance"]
 
 
 @pytest.mark.parametrize(("name", "change", "words"), BAD, ids=[item[0] for item in BAD])

@@ -1,0 +1,67 @@
+# Copyright: (c) 2026, physical_ai.edge contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Asks what runs how it is, some time after its change: by its own probes, against the approved baseline."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from .._core.baseline import Baseline
+from .._core.judge import RETRY
+from .._core.state import Deployment
+from .errors import NodeError
+from .node import Node
+from .probe_kinds import Context
+from .probes import Prober
+
+TRIES = 3
+ROUND_SECONDS = 60.0
+"""Longest time that one round of golden requests may take."""
+
+
+def look(node: Node, deployment: Deployment, approved: t.Mapping[str, float]) -> t.Dict[str, t.Any]:
+    """Once, with more tries where it is not healthy at first. Without probes it is healthy as long as it runs."""
+    probes = deployment.spec["probes"]
+    settings = probes.get("steady") or probes.get("startup") or {}
+    context = Context(
+        baseline=Baseline(approved),
+        before=_since(node, deployment),
+        gpus=tuple(gpu["id"] for gpu in deployment.gpus),
+        paths=node.paths,
+    )
+    reason = _reason(Prober(node.engine, deployment.container, settings, context), settings.get("every", 1.0))
+    return {
+        "healthy": not reason,
+        "reason": reason,
+        "measured": context.record.last(),
+        "baseline": dict(approved),
+        "notes": context.record.notes,
+    }
+
+
+def _since(node: Node, deployment: Deployment) -> t.Dict[str, t.Any]:
+    """How the node was before the change. The kernel log is that of one boot: after another one, all in it is new."""
+    before = dict(deployment.before)
+    if before and before.get("boot") != node.boot_id():
+        before["xid"] = {}
+    return before
+
+
+def _reason(prober: Prober, pause: float) -> str:
+    """Why it is not healthy, or nothing. A wrong answer does not become right, so it is not asked again."""
+    reason = ""
+    for number in range(TRIES):
+        if number:
+            time.sleep(pause)
+        try:
+            verdict = prober.once(remember=False, until=time.monotonic() + ROUND_SECONDS)
+        except NodeError as exc:
+            return exc.message
+        if verdict.passed:
+            return ""
+        reason = verdict.reason
+        if verdict.result != RETRY:
+            break
+    return reason
