@@ -131,7 +131,10 @@ class Entry:
 
 @dataclass
 class Journal:
-    """A change in flight. Until `committed` the old containers are what must run, after it the new ones."""
+    """A change in flight. Until `committed` the old containers are what must run, after it the new ones.
+
+    `waiting` is what the swap waits for: `workload`, `what`, `reason`, `since` and `until` by the node's clock, `then`.
+    """
 
     id: str
     tenant: str
@@ -141,6 +144,7 @@ class Journal:
     entries: t.List[Entry] = field(default_factory=list)
     fetching: t.List[str] = field(default_factory=list)
     committed: bool = False
+    waiting: t.List[t.Dict[str, t.Any]] = field(default_factory=list)
 
 
 @dataclass

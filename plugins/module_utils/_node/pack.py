@@ -19,8 +19,11 @@ from .._core import (
     devices,
     fields,
     gpus,
+    idle,
     judge,
+    modbus,
     node_checks,
+    opcua,
     outcome,
     plan,
     request,
@@ -63,8 +66,10 @@ from . import (
     hardware,
     hardware_devices,
     hardware_tree,
+    holds,
     launch,
     ledger,
+    moment,
     network_discovery,
     node,
     probes,
@@ -77,6 +82,7 @@ from . import (
     version,
 )
 from . import devices as node_devices
+from . import idle as node_idle
 
 MEMBERS = (
     *(
@@ -85,8 +91,11 @@ MEMBERS = (
         devices,
         fields,
         gpus,
+        idle,
         judge,
+        modbus,
         node_checks,
+        opcua,
         outcome,
         plan,
         request,
@@ -100,11 +109,14 @@ MEMBERS = (
     *(
         hardware_devices,
         hardware_tree,
+        holds,
         launch,
         ledger,
+        moment,
         network_discovery,
         node,
         node_devices,
+        node_idle,
         probes,
         program,
         registry,
