@@ -17,6 +17,8 @@ from .fields import SpecError, show
 IDLE, BUSY, SILENT = "idle", "busy", "silent"
 PORTS = {"modbus": 502, "opcua": 4840}
 KINDS = ("modbus", "opcua", "command")
+FASTEST, SLOWEST = 0.1, 60.0
+"""Limits, in seconds, of the pause between two looks and of the time for one."""
 _BITS = ("coil", "discrete_input")
 _LONGEST = 80
 
@@ -96,7 +98,16 @@ def check(where: str, settings: t.Dict[str, t.Any]) -> None:
         raise SpecError(
             f"{where}: found for {settings['for']:g} s and max_wait {settings['max_wait']:g} s: it could never be idle for so long; make max_wait longer"
         )
+    if settings["every"] < FASTEST:
+        raise SpecError(
+            f"{where}.every: found {settings['every']:g} s, wanted at least {FASTEST:g} s: a PLC is no server"
+        )
     kind = found[0]
+    if not 0 < settings[kind]["timeout"] <= SLOWEST:
+        raise SpecError(
+            f"{where}.{kind}.timeout: found {settings[kind]['timeout']:g} s, wanted more than 0 s and at most {SLOWEST:g} s: "
+            "meanwhile nothing else is looked at"
+        )
     if kind != "command":
         _endpoint(f"{where}.{kind}", settings[kind], PORTS[kind])
         _limits(f"{where}.{kind}", settings[kind])

@@ -202,7 +202,7 @@ _LIMITS: t.Dict[str, Field] = {
 IDLE_KINDS: t.Dict[str, t.Dict[str, Field]] = {
     "modbus": {
         **_asked("modbus"),
-        "unit": Field(integer(0, 255), default=1, doc="unit, or slave, behind that address"),
+        "unit": Field(integer(0, 255), default=1, doc="unit (station) behind that address"),
         "table": Field(choice(*FUNCTIONS), required=True, doc=", ".join(FUNCTIONS)),
         "address": Field(
             integer(0, 65535),
