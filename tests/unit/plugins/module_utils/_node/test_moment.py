@@ -117,6 +117,11 @@ def test_all_are_free_at_the_same_look(scene: Scene) -> None:
     assert last == {"a": IDLE, "b": IDLE}
 
 
+def follow(plan: t.Sequence[bool]) -> Look:
+    """Idle or not in each second, and idle when they are over."""
+    return lambda now: now >= len(plan) or plan[int(now)]
+
+
 @given(
     st.lists(
         st.tuples(st.lists(st.booleans(), min_size=1, max_size=8), st.sampled_from([0.5, 1.0, 2.5]), st.integers(0, 3)),
@@ -129,7 +134,7 @@ def test_whatever_they_do_it_begins_only_when_all_are_idle(
 ) -> None:
     scene = Scene(tmp_path_factory.getbasetemp() / "moment")
     for number, (plan, every, steady) in enumerate(plans):
-        scene.add(lambda now, plan=plan: now >= len(plan) or plan[int(now)], str(number), every=every, steady=steady)
+        scene.add(follow(plan), str(number), every=every, steady=steady)
     began = scene.wait()
     for number, (_plan, _every, steady) in enumerate(plans):
         mine = [(now, state) for name, now, state in scene.looks if name == str(number)]
