@@ -24,10 +24,18 @@ Probe = t.Mapping[str, t.Any]
 
 
 class _Line:
-    """A connection whose every answer comes within one and the same time, however slowly its bytes come."""
+    """A connection on which everything comes within one and the same time, however slowly its bytes come.
 
-    def __init__(self, connected: socket.socket, until: float) -> None:
-        self._socket, self._until = connected, until
+    `heard` is whether anything came at all: only then may it be said that nobody answers.
+    """
+
+    def __init__(self, host: str, port: int, seconds: float) -> None:
+        self._until = time.monotonic() + seconds
+        self._socket = socket.create_connection((host, port), timeout=seconds)
+        self.heard = False
+
+    def close(self) -> None:
+        self._socket.close()
 
     def _limit(self) -> None:
         left = self._until - time.monotonic()
@@ -39,38 +47,40 @@ class _Line:
         self._limit()
         self._socket.sendall(data)
 
-    def exactly(self, count: int, first: bool = False) -> bytes:
-        """:param first: whether nothing of the answer has come yet."""
+    def exactly(self, count: int) -> bytes:
         found = b""
         while len(found) < count:
             self._limit()
             part = self._socket.recv(count - len(found))
             if not part:
-                silent = first and not found
-                where = "without an answer" if silent else "in the middle of an answer"
-                raise AnswerError(f"the connection was closed {where}", silent=silent)
+                where = "in the middle of an answer" if self.heard else "without an answer"
+                raise AnswerError(f"the connection was closed {where}", silent=not self.heard)
+            self.heard = True
             found += part
         return found
 
 
 @contextlib.contextmanager
 def _connected(host: str, port: int, seconds: float) -> t.Iterator[_Line]:
-    until = time.monotonic() + seconds
+    heard = False
     try:
-        with socket.create_connection((host, port), timeout=seconds) as connected:
-            yield _Line(connected, until)
+        with contextlib.closing(_Line(host, port, seconds)) as line:
+            try:
+                yield line
+            finally:
+                heard = line.heard
     except socket.timeout:
-        raise AnswerError(f"no answer within {seconds:g} s", silent=True) from None
+        raise AnswerError(f"no {'whole ' if heard else ''}answer within {seconds:g} s", silent=not heard) from None
     except UnicodeError:
         raise AnswerError("its name cannot be looked up", silent=True) from None
     except OSError as exc:
-        raise AnswerError(exc.strerror or str(exc), silent=True) from None
+        raise AnswerError(exc.strerror or str(exc), silent=not heard) from None
 
 
 def _modbus(line: _Line, probe: Probe, dummy_url: str) -> t.Tuple[str, t.Any]:
     number = int.from_bytes(os.urandom(2), "big")
     line.send(modbus.request(number, probe["unit"], probe["table"], probe["address"]))
-    header = line.exactly(modbus.HEADER, first=True)
+    header = line.exactly(modbus.HEADER)
     frame = header + line.exactly(modbus.remaining(header))
     value = modbus.value(number, probe["unit"], probe["table"], frame)
     return f"{probe['table']} {probe['address']}", value
@@ -82,7 +92,7 @@ def _opcua(line: _Line, probe: Probe, url: str) -> t.Tuple[str, t.Any]:
     while True:
         if request:
             line.send(request)
-        header = line.exactly(opcua.HEADER, first=True)
+        header = line.exactly(opcua.HEADER)
         frame = header + line.exactly(opcua.size(header))
         try:
             request = talk.send(frame)
@@ -143,7 +153,10 @@ def ask(paths: Paths, engine: Engine, container: str, settings: Probe) -> Readin
     :param container: what runs now, or nothing; a command is run in it.
     """
     if "command" in settings:
-        return _command(engine, container, settings["command"])
+        try:
+            return _command(engine, container, settings["command"])
+        except NodeError as exc:  # an engine that is started anew comes back; that it cannot be asked says nothing
+            return Reading(BUSY, exc.message)
     kind = "modbus" if "modbus" in settings else "opcua"
     return _network(paths, kind, settings[kind])
 

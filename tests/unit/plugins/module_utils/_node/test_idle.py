@@ -18,7 +18,6 @@ from ansible_collections.physical_ai.edge.plugins.module_utils._core import spec
 from ansible_collections.physical_ai.edge.plugins.module_utils._core.idle import BUSY, IDLE, SILENT, Reading
 from ansible_collections.physical_ai.edge.plugins.module_utils._node import idle
 from ansible_collections.physical_ai.edge.plugins.module_utils._node.engine import Engine
-from ansible_collections.physical_ai.edge.plugins.module_utils._node.errors import NodeError
 from ansible_collections.physical_ai.edge.plugins.module_utils._node.files import Paths
 from tests.unit.plugins.module_utils._core.specs import workload
 
@@ -78,6 +77,17 @@ def endless(connection: socket.socket) -> None:
         connection.sendall(b"MSGC" + (60000).to_bytes(4, "little") + bytes(59992))
 
 
+def close_after_greeting(connection: socket.socket) -> None:
+    connection.recv(4096)
+    connection.sendall(b"ACKF" + (28).to_bytes(4, "little") + bytes(20))
+    connection.recv(4096)
+
+
+def hang_after_greeting(connection: socket.socket) -> None:
+    close_after_greeting(connection)
+    time.sleep(2)
+
+
 def wait(connection: socket.socket) -> None:
     connection.recv(12)
     time.sleep(2)
@@ -94,10 +104,12 @@ def wait(connection: socket.socket) -> None:
         ("modbus", answering(bytes.fromhex("0000 0005 01 03")), BUSY, "closed in the middle of an answer"),
         ("modbus", lambda connection: None, SILENT, ""),
         ("modbus", wait, SILENT, "no answer within 0.3 s"),
-        ("modbus", dribble, SILENT, "no answer within 0.3 s"),
+        ("modbus", dribble, BUSY, "no whole answer within 0.3 s"),
         ("modbus", lambda connection: connection.sendall(b"SSH-2.0-x\r\n" * 99), BUSY, "not Modbus/TCP"),
         ("opcua", lambda connection: None, SILENT, ""),
         ("opcua", wait, SILENT, "no answer within 0.3 s"),
+        ("opcua", hang_after_greeting, BUSY, "no whole answer within 0.3 s"),
+        ("opcua", close_after_greeting, BUSY, "closed in the middle of an answer"),
         ("opcua", endless, BUSY, "not OPC UA"),
         ("opcua", lambda connection: connection.sendall(b"HTTP/1.1 400 Bad Request\r\n" * 99), BUSY, "not OPC UA"),
     ],
@@ -177,5 +189,5 @@ def test_a_command_with_nothing_that_runs_and_with_no_engine(tmp_path: Path) -> 
     settings = {"command": {"command": ["is-idle"], "timeout": 2.0}}
     assert idle.ask(Paths(str(tmp_path)), Engine("false"), "", settings).state == IDLE
     down = docker(tmp_path, "echo 'Cannot connect to the Docker daemon' >&2; exit 1")
-    with pytest.raises(NodeError, match="does not answer"):
-        idle.ask(Paths(str(tmp_path)), down, "c1", settings)
+    found = idle.ask(Paths(str(tmp_path)), down, "c1", settings)
+    assert found.state == BUSY and "the container engine does not answer" in found.reason
