@@ -19,6 +19,7 @@ if t.TYPE_CHECKING:
 
 pytestmark = [pytest.mark.e2e, pytest.mark.must_show("C6")]
 Figure = t.Callable[[str], None]
+Entries = t.Callable[[str], list[dict[str, t.Any]]]
 SITE, NODE = "kiruna", "kiruna-cam01"
 LONG = 120
 
@@ -67,6 +68,13 @@ def tenant(provisioned_lab: Lab, references: dict[str, str]) -> t.Iterator[Tenan
 
 
 @pytest.fixture
+def entries(tenant: Tenant) -> Entries:
+    """Entries of one kind that this test made."""
+    before = ledger(tenant)[-1]["sequence"] if ledger(tenant) else 0
+    return lambda kind: [item for item in ledger(tenant) if item["kind"] == kind and item["sequence"] > before]
+
+
+@pytest.fixture
 def plc(provisioned_lab: Lab) -> t.Iterator[Plc]:
     """At the site, on this machine: it is there with the site's link cut."""
     with Plc(provisioned_lab.plan.site(SITE).router) as found:
@@ -85,10 +93,10 @@ def lock(tenant: Tenant) -> None:
     tenant.node.exec(["docker", "exec", tenant.container(), "touch", "/run/edge/update.lock"])
 
 
-def entries(tenant: Tenant, kind: str) -> list[dict[str, t.Any]]:
-    found = json.loads(tenant.node.exec("edge ledger --lines 20 --json").stdout)
+def ledger(tenant: Tenant) -> list[dict[str, t.Any]]:
+    found = json.loads(tenant.node.exec("edge ledger --lines 0 --json").stdout)
     assert found["broken"] == ""
-    return [item for item in found["entries"] if item["kind"] == kind and tenant.name in json.dumps(item)]
+    return t.cast(list[dict[str, t.Any]], found["entries"])
 
 
 def is_fetched(tenant: Tenant) -> bool:
@@ -99,7 +107,9 @@ def warnings(tenant: Tenant) -> str:
     return tenant.node.exec("journalctl --sync; journalctl --identifier edge --priority warning --output cat").stdout
 
 
-def test_the_lock_holds_the_swap_and_not_the_fetch_until_its_deadline(tenant: Tenant, figure: Figure) -> None:
+def test_the_lock_holds_the_swap_and_not_the_fetch_until_its_deadline(
+    tenant: Tenant, entries: Entries, figure: Figure
+) -> None:
     tenant.run(tenant.workload("ok-1", update_lock={"max_wait": "8s"}))
     lock(tenant)
     identity = tenant.identity()
@@ -115,14 +125,16 @@ def test_the_lock_holds_the_swap_and_not_the_fetch_until_its_deadline(tenant: Te
     assert (result["class"], result["failed"]) == ("held", False)
     assert "the application held its update lock for 8 s" in result["msg"] and "Traceback" not in result["msg"]
     assert (tenant.identity(), tenant.answers()) == (identity, "1")
-    alarm = entries(tenant, "alarm")[-1]
+    alarm = entries("alarm")[-1]
     assert (alarm["workload"], alarm["what"], alarm["then"]) == ("app", "update lock", "held")
     assert 8 <= alarm["waited"] < 12
     assert "alarm: sm/app: the application held its update lock for 8 s; the change is held" in warnings(tenant)
     figure(f"lock: image fetched, version 1 served; held with an alarm after {alarm['waited']:g} s")
 
 
-def test_a_person_releases_it_on_a_node_with_no_link(tenant: Tenant, provisioned_lab: Lab, figure: Figure) -> None:
+def test_a_person_releases_it_on_a_node_with_no_link(
+    tenant: Tenant, entries: Entries, provisioned_lab: Lab, figure: Figure
+) -> None:
     tenant.run(tenant.workload("ok-1", update_lock={"max_wait": f"{LONG}s"}))
     lock(tenant)
     change = Change(tenant, tenant.workload("ok-2"))
@@ -135,9 +147,9 @@ def test_a_person_releases_it_on_a_node_with_no_link(tenant: Tenant, provisioned
     seconds = time.monotonic() - began
     assert result["class"] == "success", result["msg"]
     assert tenant.answers() == "2"
-    released = entries(tenant, "release")[-1]
+    released = entries("release")[-1]
     assert (released["scope"], released["what"]) == ("sm/app", ["lock"]) and released["who"]
-    assert entries(tenant, "alarm") == []
+    assert entries("alarm") == []
     figure(f"released at the node with the link cut: version 2 committed {seconds:.1f} s later")
 
 
@@ -160,7 +172,7 @@ def test_a_plc_that_is_not_idle_holds_the_swap_and_not_the_fetch(
     figure(f"PLC (pymodbus) idle for 2 s, link cut: version 2 committed after {seconds:.1f} s")
 
 
-def test_a_plc_that_stays_busy_holds_with_an_alarm(tenant: Tenant, plc: Plc, figure: Figure) -> None:
+def test_a_plc_that_stays_busy_holds_with_an_alarm(tenant: Tenant, entries: Entries, plc: Plc, figure: Figure) -> None:
     """F58."""
     tenant.run(tenant.workload("ok-1"))
     identity = tenant.identity()
@@ -168,7 +180,7 @@ def test_a_plc_that_stays_busy_holds_with_an_alarm(tenant: Tenant, plc: Plc, fig
     held = tenant.deploy(probed(tenant, plc, max_wait="5s"))
     assert (held["class"], held["failed"]) == ("held", False)
     assert "not idle within 5 s" in held["msg"] and tenant.identity() == identity
-    alarm = entries(tenant, "alarm")[-1]
+    alarm = entries("alarm")[-1]
     assert (alarm["what"], alarm["value"], alarm["then"]) == ("idle probe", False, "held")
     assert "alarm: sm/app: not idle within 5 s" in warnings(tenant)
     plc.idle(True)
@@ -176,16 +188,18 @@ def test_a_plc_that_stays_busy_holds_with_an_alarm(tenant: Tenant, plc: Plc, fig
     figure(f"busy PLC: held with an alarm after {alarm['waited']:g} s; idle: swapped by the next run")
 
 
-def test_then_swap_goes_on_and_the_alarm_says_so(tenant: Tenant, plc: Plc) -> None:
+def test_then_swap_goes_on_and_the_alarm_says_so(tenant: Tenant, entries: Entries, plc: Plc) -> None:
     tenant.run(tenant.workload("ok-1"))
     plc.idle(False)
     result = tenant.deploy(probed(tenant, plc, max_wait="2s", then="swap"))
     assert result["class"] == "success" and "swapped all the same" in result["msg"]
-    assert entries(tenant, "alarm")[-1]["then"] == "swap"
+    assert entries("alarm")[-1]["then"] == "swap"
     assert tenant.answers() == "2"
 
 
-def test_now_goes_on_with_a_busy_plc_and_no_link(tenant: Tenant, plc: Plc, provisioned_lab: Lab) -> None:
+def test_now_goes_on_with_a_busy_plc_and_no_link(
+    tenant: Tenant, entries: Entries, plc: Plc, provisioned_lab: Lab
+) -> None:
     tenant.run(tenant.workload("ok-1"))
     plc.idle(False)
     change = Change(tenant, probed(tenant, plc, max_wait=f"{LONG}s"))
@@ -194,13 +208,15 @@ def test_now_goes_on_with_a_busy_plc_and_no_link(tenant: Tenant, plc: Plc, provi
     assert "does not wait for sm/app any longer" in tenant.node.exec("edge release sm/app --now").stdout
     result = change.result()
     assert result["class"] == "success", result["msg"]
-    released = entries(tenant, "release")[-1]
+    released = entries("release")[-1]
     assert released["what"] == ["now"] and released["id"] == result["id"]
     again = tenant.node.exec("edge release sm/app --now", check=False)
     assert again.returncode != 0 and "no change of sm/app under way" in again.stderr
 
 
-def test_a_plc_that_does_not_answer_is_not_idle_and_a_hold_ends_the_wait(tenant: Tenant, plc: Plc) -> None:
+def test_a_plc_that_does_not_answer_is_not_idle_and_a_hold_ends_the_wait(
+    tenant: Tenant, entries: Entries, plc: Plc
+) -> None:
     tenant.run(tenant.workload("ok-1"))
     workload = probed(tenant, plc, max_wait=f"{LONG}s")
     workload["probes"]["idle"]["modbus"]["port"] = 1
@@ -209,7 +225,7 @@ def test_a_plc_that_does_not_answer_is_not_idle_and_a_hold_ends_the_wait(tenant:
     tenant.node.exec("edge hold sm --reason 'shift two runs until six'")
     result = change.result()
     assert result["class"] == "held" and "shift two runs until six" in result["msg"]
-    assert entries(tenant, "alarm") == []
+    assert entries("alarm") == []
     tenant.node.exec("edge release sm")
 
 
