@@ -33,7 +33,8 @@ def rows(table: Mapping[str, fields.Field], prefix: str = "") -> Iterator[str]:
         inner, mark = field.check, "."
         if isinstance(inner, fields.listing):
             inner, mark = inner.element, "[]."
-        if isinstance(inner, fields.mapping) and inner.fields is not spec_fields.PROBES.get(key):
+        known = {**spec_fields.PROBES, **spec_fields.IDLE_KINDS}
+        if isinstance(inner, fields.mapping) and inner.fields is not known.get(key):
             yield from rows(inner.fields, f"{prefix}{key}{mark}")
 
 
@@ -51,6 +52,8 @@ def workloads() -> str:
     parts = [section("A workload", {k: v for k, v in spec_fields.WORKLOAD.items() if k != "probes"})]
     parts += [section("`probes.startup`", spec_fields.STARTUP), section("`probes.steady`", spec_fields.STEADY)]
     parts += [section(f"Probe `{kind}`", table) for kind, table in spec_fields.PROBES.items()]
+    parts += [section("`probes.idle`, exactly one of `modbus`, `opcua` and `command`", spec_fields.IDLE)]
+    parts += [section(f"Idle probe `{kind}`", table) for kind, table in spec_fields.IDLE_KINDS.items()]
     parts.append(section("A model of the release", spec_fields.MODEL))
     return "\n".join(parts)
 

@@ -97,6 +97,20 @@ def endpoint(device: t.Mapping[str, t.Any]) -> str:
     return f"{protocol}://{host}:{device[protocol]}"
 
 
+def tcp(devices: Devices, name: str) -> t.Tuple[str, int]:
+    """Address and port of a network device that is asked over TCP.
+
+    :raises SpecError: where this name is none.
+    """
+    device = devices.get(name)
+    if device is None:
+        names = ", ".join(sorted(devices)) or "none"
+        raise SpecError(f"device {name} is not a name on this node; names are {names} (role devices)")
+    if "tcp" not in device:
+        raise SpecError(f"device {name} has no TCP port (role devices: a network device with `address` and `tcp`)")
+    return device["address"], device["tcp"]
+
+
 def variable(name: str) -> str:
     """The environment variable that tells a workload where a device is: EDGE_DEVICE_CAMERA_LINE_1."""
     return "EDGE_DEVICE_" + name.upper().replace("-", "_")

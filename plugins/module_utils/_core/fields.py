@@ -15,6 +15,7 @@ Example::
 from __future__ import annotations
 
 import difflib
+import math
 import re
 import typing as t
 from dataclasses import dataclass
@@ -107,7 +108,7 @@ def number(low: float, high: float) -> Check:
 
 def duration(where: str, value: t.Any) -> float:
     """Seconds, from '90s', '2m', '1h30m', '500ms' or a number of seconds."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < math.inf:
         return float(value)
     if isinstance(value, str) and value:
         parts = _DURATION.findall(value)

@@ -38,7 +38,7 @@ MEANINGS: t.Dict[str, Meaning] = {
     BROKEN: Meaning(True, True, "neither the new nor the old version is healthy"),
     INTERRUPTED: Meaning(True, False, "the change was cut short; the old version runs again"),
     TIMED_OUT: Meaning(True, False, "the change took longer than its deadline; the old version runs again"),
-    HELD: Meaning(False, False, "a person or the application holds back the swap"),
+    HELD: Meaning(False, False, "a person, the application or a machine that is not idle holds back the swap"),
     SKIPPED_CONTRACT: Meaning(False, False, "the node lacks something that the release requires"),
     OFFLINE_EXPECTED: Meaning(False, False, "not reachable, as it may be"),
     OFFLINE_UNEXPECTED: Meaning(True, False, "not reachable, and it should be"),

@@ -53,8 +53,11 @@ class Request:
     signature: str = ""
     schema: int = field(default=SCHEMA)
 
-    def seconds(self) -> float:
-        """The deadline of the whole change: as given, or from the times that the specifications name."""
+    def seconds(self, running: t.Iterable[t.Mapping[str, t.Any]] = ()) -> float:
+        """The deadline of the whole change: as given, or from the times that the specifications name.
+
+        :param running: specifications of what runs now, whose locks may hold the swap back.
+        """
         if self.deadline:
             return self.deadline
         total = _FETCH_SECONDS + _MARGIN + self.jitter
@@ -63,8 +66,7 @@ class Request:
             total += 2 * spec["stop_timeout"] + 2 * probes.get("startup", {}).get("within", 60.0)
             total += probes.get("steady", {}).get("for", 10.0)
             total += sum(_round_seconds(probes.get(phase, {})) for phase in ("startup", "steady"))
-            total += spec.get("update_lock", {}).get("max_wait", 0.0)
-        return total
+        return total + max((_longest_wait(spec) for spec in [*self.specs, *running]), default=0.0)
 
     def to_json(self) -> t.Dict[str, t.Any]:
         return dataclasses.asdict(self)
@@ -74,6 +76,12 @@ def _round_seconds(phase: t.Mapping[str, t.Any]) -> float:
     """The longest that one round of golden requests lasts, where it is more than one request."""
     probe = phase.get("inference", {})
     return min(_LONGEST_ROUND, (probe.get("requests", 1) - 1) * probe.get("timeout", 0.0))
+
+
+def _longest_wait(spec: t.Mapping[str, t.Any]) -> float:
+    """Workloads of one change wait at the same time."""
+    waits = (spec.get("update_lock", {}), spec["probes"].get("idle", {}))
+    return max(float(item.get("max_wait", 0.0)) for item in waits)
 
 
 def read(data: t.Any) -> Request:

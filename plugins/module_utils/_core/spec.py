@@ -13,6 +13,7 @@ import hashlib
 import json
 import typing as t
 
+from . import idle
 from .fields import SpecError, error, mapping, show
 from .spec_fields import MODEL, PROBES, WORKLOAD, cidr, name, version
 
@@ -73,7 +74,9 @@ def _one(index: int, item: t.Any, models: t.Mapping[str, dict], networks: t.Mapp
             raise SpecError(f"{where}.models[{number_}]: no model '{entry['name']}' in the release; it has: {known}")
         entry.update(models[entry["name"]])
     for phase, found in spec["probes"].items():
-        if not set(found) & set(PROBES):
+        if phase == "idle":
+            idle.check(f"{where}.probes.idle", found)
+        elif not set(found) & set(PROBES):
             raise SpecError(f"{where}.probes.{phase}: no probe in it; wanted one or more of {', '.join(PROBES)}")
     _probe_limits(where, spec)
     _unique_mounts(where, spec)

@@ -28,6 +28,9 @@ from .fields import (
     table,
     text,
 )
+from .idle import PORTS
+from .modbus import FUNCTIONS
+from .opcua import node_id
 from .versions import requirement
 
 NAME = r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?"
@@ -127,6 +130,23 @@ def _targets(where: str, value: t.Any) -> t.List[dict]:
     return found
 
 
+def _limit(where: str, value: t.Any) -> t.Any:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return text(wanted="true, false, a number or text")(where, value)
+    return number(-1e18, 1e18)(where, value)
+
+
+def _node_id(where: str, value: t.Any) -> str:
+    written = f"i={value}" if isinstance(value, int) and not isinstance(value, bool) else value
+    try:
+        node_id(text()(where, written))
+    except ValueError:
+        raise error(where, value, "a node such as 'ns=2;s=Robot.Idle', 'i=2258' or a number") from None
+    return str(written)
+
+
 PROBES: t.Dict[str, t.Dict[str, Field]] = {
     "http": {
         "port": Field(port, required=True, doc="container port"),
@@ -224,6 +244,58 @@ STEADY: t.Dict[str, Field] = dict(
 )
 STEADY["for"] = Field(
     duration, default="10s", doc="how long the probes must keep passing before the change is committed"
+)
+
+
+def _asked(kind: str) -> t.Dict[str, Field]:
+    """What every probe has that asks over the network."""
+    return {
+        "host": Field(text(r"[A-Za-z0-9._:-]+", "an address or a name"), doc="whom to ask: an address, or a name"),
+        "device": Field(name, doc="or a network device by the site's name (role devices)"),
+        "port": Field(port, doc=f"TCP port of `host`; {PORTS[kind]} without it"),
+    }
+
+
+_LIMITS: t.Dict[str, Field] = {
+    "equals": Field(_limit, doc="the value that means idle; true and 1 are the same"),
+    "min": Field(number(-1e18, 1e18), doc="or: smallest value that means idle"),
+    "max": Field(number(-1e18, 1e18), doc="or: largest value that means idle"),
+    "timeout": Field(duration, default="5s", doc="time for one look"),
+}
+
+IDLE_KINDS: t.Dict[str, t.Dict[str, Field]] = {
+    "modbus": {
+        **_asked("modbus"),
+        "unit": Field(integer(0, 255), default=1, doc="unit (station) behind that address"),
+        "table": Field(choice(*FUNCTIONS), required=True, doc=", ".join(FUNCTIONS)),
+        "address": Field(
+            integer(0, 65535),
+            required=True,
+            doc="as it is sent, counted from 0: 40001 in a manual is holding_register 0",
+        ),
+        **_LIMITS,
+    },
+    "opcua": {
+        **_asked("opcua"),
+        "node": Field(_node_id, required=True, doc="node with one value: `ns=2;s=Robot.Idle`, `i=2258`, or a number"),
+        **_LIMITS,
+    },
+    "command": {
+        "command": Field(
+            listing(scalar, 1), required=True, doc="command run in the container that runs now; 0 is idle"
+        ),
+        "timeout": Field(duration, default="10s", doc="time for one run"),
+    },
+}
+IDLE: t.Dict[str, Field] = {kind: Field(mapping(fields), doc=f"probe `{kind}`") for kind, fields in IDLE_KINDS.items()}
+IDLE["for"] = Field(duration, default="0s", doc="idle at every look for so long")
+IDLE["every"] = Field(duration, default="1s", doc="pause between two looks")
+IDLE["max_wait"] = Field(duration, default="10m", doc="longest wait")
+IDLE["then"] = Field(
+    choice("held", "swap"), default="held", doc="what happens after the longest wait; either way there is an alarm"
+)
+IDLE["unreachable"] = Field(
+    choice("wait", "swap"), default="wait", doc="what it means that nothing answers: not idle, or as good as idle"
 )
 
 GPU: t.Dict[str, Field] = {
@@ -409,10 +481,11 @@ WORKLOAD: t.Dict[str, Field] = {
             {
                 "startup": Field(mapping(STARTUP), doc="what the new container must pass to be taken into service"),
                 "steady": Field(mapping(STEADY), doc="what it must keep passing before the change is committed"),
+                "idle": Field(mapping(IDLE), doc="what must be idle before the swap begins"),
             }
         ),
         default={},
-        doc="how health is judged",
+        doc="how health is judged, and what must be idle",
     ),
 }
 

@@ -144,7 +144,10 @@ class Entry:
 
 @dataclass
 class Journal:
-    """A change in flight. Until `committed` the old containers are what must run, after it the new ones."""
+    """A change in flight. Until `committed` the old containers are what must run, after it the new ones.
+
+    `waiting` is what the swap waits for: `workload`, `what`, `reason`, `since` and `until` by the node's clock, `then`.
+    """
 
     id: str
     tenant: str
@@ -155,6 +158,7 @@ class Journal:
     fetching: t.List[str] = field(default_factory=list)
     committed: bool = False
     signer: t.Dict[str, str] = field(default_factory=dict)
+    waiting: t.List[t.Dict[str, t.Any]] = field(default_factory=list)
 
 
 @dataclass

@@ -9,9 +9,9 @@ file says, so it does not matter where a change is cut off.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
-import os
 import time
 import typing as t
 
@@ -19,7 +19,7 @@ from .._core import outcome
 from .._core.plan import REMOVE, REPAIR, Change, Plan
 from .._core.request import FETCH, Request
 from .._core.state import Deployment, Entry, Journal, Refusal, State, Tenant, Workload
-from . import admit, baseline, data, files
+from . import admit, baseline, data, files, moment
 from .engine import Info
 from .errors import REMEMBERED, NodeError, about
 from .fetch import Fetcher
@@ -158,11 +158,12 @@ class Transaction:
 
     def _wait_for_permission(self) -> None:
         with self._steps("hold"):
-            self._raise_where_held()
-            for entry in self._journal.entries:
-                if entry.old is not None and "update_lock" in entry.old.spec:
-                    self._wait_for_application(entry.name, entry.old.spec["update_lock"])
-            self._raise_where_held()
+            gates = moment.gates(self._node, self._request.tenant, self._journal.entries)
+            waiting = moment.Moment(self._node, self._journal, gates, self._raise_where_held, self._show_waiting)
+            waiting.wait()
+            self._journal.waiting = []
+        for line in waiting.notes:
+            self._report.note(line)
 
     def _raise_where_held(self) -> None:
         tenant = self._request.tenant
@@ -174,19 +175,10 @@ class Transaction:
                     f"held by {hold['who']}: {hold['reason']}; images are fetched, `edge release {hold['scope']}` lets the change go on with the next run",
                 )
 
-    def _wait_for_application(self, name: str, settings: t.Mapping[str, t.Any]) -> None:
-        path = self._node.paths.update_lock(self._request.tenant, name)
-        until = time.monotonic() + settings["max_wait"]
-        while os.path.exists(path):
-            if time.monotonic() >= until:
-                if settings["then"] == "swap":
-                    return
-                raise NodeError(
-                    "held",
-                    f"workload {name} held its update lock for {settings['max_wait']:g} s; the images are fetched, run again when it lets go",
-                    workload=name,
-                )
-            time.sleep(0.5)
+    def _show_waiting(self, rows: t.List[t.Dict[str, t.Any]]) -> None:
+        self._journal.waiting = rows
+        with contextlib.suppress(NodeError):  # `edge status` then shows less; the wait goes on
+            self._node.store.save(self._state)
 
     def _take_baseline(self) -> None:
         with self._steps("baseline"):

@@ -14,7 +14,7 @@ import typing as t
 
 from .._core import outcome
 from .._core.request import Request, RequestError, read
-from . import devices, launch, lease, ledger, program
+from . import devices, holds, launch, lease, ledger, program
 from .errors import NodeError
 from .files import read_json
 from .node import Node
@@ -26,6 +26,7 @@ EPILOG = """examples:
   edge logs quality/inspection     its last log lines
   edge hold quality --reason "shift 2 runs until six"
   edge release quality             let changes go on
+  edge release quality/inspection --now   swap now, whatever is not idle
   edge revert quality/inspection   back to the version before
   edge devices                     cameras, ports and PLCs by the site's names
   edge ledger                      what became of this node, in order
@@ -141,6 +142,16 @@ def _status_lines(found: t.Mapping[str, t.Any]) -> t.Iterator[str]:
         yield f"held: {item['scope']} by {item['who']}: {item['reason']}"
     if found["change"]:
         yield "under way: release {release} of {tenant}, at step {step}".format(**found["change"])
+        for row in found["change"]["waiting"]:
+            yield _waiting(found["change"]["tenant"], row)
+
+
+def _waiting(tenant: str, row: t.Mapping[str, t.Any]) -> str:
+    since, until = (time.strftime("%H:%M:%S", time.localtime(row[key])) for key in ("since", "until"))
+    return (
+        f"waiting for {tenant}/{row['workload']} ({row['what']}): {row['reason']}; since {since}, until {until} "
+        f"at the latest, then {row['then']}"
+    )
 
 
 def _why(node: Node, arguments: argparse.Namespace) -> int:
@@ -170,14 +181,16 @@ def _logs(node: Node, arguments: argparse.Namespace) -> int:
 
 
 def _hold(node: Node, arguments: argparse.Namespace) -> int:
-    program.hold(node, arguments.scope, arguments.reason, program.who())
+    holds.hold(node, arguments.scope, arguments.reason, program.who())
     _say(f"held: {arguments.scope}. What runs goes on; changes wait until `edge release {arguments.scope}`.")
     return 0
 
 
 def _release(node: Node, arguments: argparse.Namespace) -> int:
-    found = program.release(node, arguments.scope)
-    _say("released" if found else f"'{arguments.scope}' was not held")
+    for line in holds.release(node, arguments.scope, program.who(), arguments.now):
+        _say(line)
+    for item in holds.covering(node, arguments.scope):
+        _say(f"still held: {item['scope']} by {item['who']}: {item['reason']}")
     return 0
 
 
@@ -232,6 +245,13 @@ def _entry(item: t.Mapping[str, t.Any]) -> str:
         )
     if item["kind"] == "lease":
         return f"{item['tenant']}: rollout {item['id']} of {item['owner']} {item['what']}: {item['msg']}"
+    if item["kind"] == "alarm":
+        where = f"{item['tenant']}/{item['workload']}"
+        return f"{where} waited {item['waited']:g} s for its {item['what']}: {item['reason']}; then {item['then']}"
+    if item["kind"] == "hold":
+        return f"{item['scope']} by {item['who']}: {item['reason']}"
+    if item["kind"] == "release":
+        return f"{item['scope']} by {item['who']}: {', '.join(item['what'])}"
     return f"{item['workload']} {item['what']}: {item['msg']} ({'; '.join(item['lost'])})"
 
 
@@ -339,8 +359,10 @@ def _parser() -> argparse.ArgumentParser:
     command = add("hold", _hold, "hold back changes until released")
     command.add_argument("scope", nargs="?", default="all", help="TENANT, TENANT/WORKLOAD or all (default: all)")
     command.add_argument("--reason", required=True, help="why, for the others")
-    add("release", _release, "take a hold away").add_argument(
-        "scope", nargs="?", default="all", help="as given to hold; 'every' takes all holds away"
+    command = add("release", _release, "take away what holds changes back: a hold, and a workload's update lock")
+    command.add_argument("scope", nargs="?", default="all", help="as given to hold; 'every' takes all holds away")
+    command.add_argument(
+        "--now", action="store_true", help="of TENANT/WORKLOAD: the change under way does not wait for it any longer"
     )
     command = add("revert", _revert, "back to the version before, with its data")
     command.add_argument("scope", help="TENANT or TENANT/WORKLOAD")

@@ -125,6 +125,10 @@ class Paths:
     def transaction_lock(self) -> str:
         return self.run + "/transaction.lock"
 
+    def go_ahead(self, tenant: str, workload: str = "") -> str:
+        """Says that a change need not wait for a workload; of a whole tenant, the directory of them."""
+        return f"{self.run}/go-ahead/{tenant}" + (f"/{workload}.json" if workload else "")
+
     @property
     def boot_id(self) -> str:
         return "/proc/sys/kernel/random/boot_id"

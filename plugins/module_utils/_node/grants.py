@@ -12,7 +12,7 @@ from .._core import gpus as _gpus
 from .._core.plan import Change
 from .._core.state import Deployment, State
 from .._core.versions import satisfies
-from . import devices
+from . import devices, idle
 from .engine import Info
 from .files import Paths
 
@@ -102,7 +102,8 @@ class Granter:
         self._paths, self._state, self._info, self._tenant = paths, state, info, tenant
         self._changes = [change for change in changes if change.spec is not None]
         self._leaving = {change.old.container for change in changes if change.old is not None}
-        self._names = devices.known(paths) if any(requires(change) for change in self._changes) else {}
+        named = any(requires(change) or idle.names(change.spec or {}) for change in self._changes)
+        self._names = devices.known(paths) if named else {}
         looks = any({"gpu", "driver", "l4t"} & set(requires(change)) for change in self._changes)
         self._facts = _look() if looks else {}
         self._gpus = known(self._facts, self._names) if looks else []
@@ -136,6 +137,8 @@ class Granter:
                 if reason
             ]
             lines += [f"{change.name}: {line}" for line in self._versions(asked)]
+            unasked = idle.unmet(self._names, change.spec or {})
+            lines += [f"{change.name}: {unasked}"] if unasked else []
         return lines
 
     def _versions(self, asked: t.Mapping[str, t.Any]) -> t.Iterator[str]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 import typing as t
@@ -27,13 +28,21 @@ def unit(change_id: str) -> str:
     return f"physical-ai-change-{change_id}.service"
 
 
+def _seconds(node: Node, request: Request) -> float:
+    """How long the change may take, with the locks of what runs now."""
+    running: t.List[t.Dict[str, t.Any]] = []
+    with contextlib.suppress(NodeError):  # a state that cannot be read is told by the change
+        running = [item.spec for tenant, dummy, item in node.store.load().deployments() if tenant == request.tenant]
+    return request.seconds(running)
+
+
 def start(node: Node, request: Request) -> None:
     make_directory(node.paths.requests)
     path = f"{node.paths.requests}/{request.id}.json"
     write_json(path, request.to_json())
     properties = [
         "After=docker.service",  # an orderly shutdown then ends the change, and brings the old version back, before the engine goes
-        f"RuntimeMaxSec={int(request.seconds())}",
+        f"RuntimeMaxSec={int(_seconds(node, request))}",
         f"TimeoutStopSec={STOP_SECONDS}",
         f"ExecStopPost={PROGRAM} recover --ended",
         f"OnFailure={RECOVERY_UNIT}",
@@ -73,7 +82,8 @@ def _left(node: Node, request: Request) -> t.Dict[str, t.Any]:
 
 def wait(node: Node, request: Request) -> t.Dict[str, t.Any]:
     """Waits for the result, for as long as the change may take and its recovery after it."""
-    until = time.monotonic() + request.seconds() + STOP_SECONDS
+    seconds = _seconds(node, request) + STOP_SECONDS
+    until = time.monotonic() + seconds
     path = node.store.result_path(request.id)
     look = time.monotonic() + 2.0
     while time.monotonic() < until:
@@ -85,6 +95,4 @@ def wait(node: Node, request: Request) -> t.Dict[str, t.Any]:
             if _gone(request.id):
                 return read_json(path, None) or _left(node, request)
         time.sleep(0.1)
-    raise NodeError(
-        "timeout", f"no result after {request.seconds() + STOP_SECONDS:.0f} s: see `edge status` on the node"
-    )
+    raise NodeError("timeout", f"no result after {seconds:.0f} s: see `edge status` on the node")

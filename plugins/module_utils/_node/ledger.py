@@ -1,11 +1,26 @@
 # Copyright: (c) 2026, physical_ai.edge contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ledger: one line for each thing that became of this node, in order, each bound to the one before it by its digest."""
+"""The ledger: one line for each thing that became of this node, in order, each bound to the one before it by its digest.
+
+Kinds of entries, with what each says beside `sequence` and `time`:
+
+- change: what a change ended as: id, tenant, release, class, cause, msg, workloads (name: class)
+  and where there are any: rollout (id, stage, wave), who, reason, ticket, force, signer, measured, baseline, reasons (of what failed)
+- approve: what a release measured is the baseline from now on: tenant, release, baseline, who
+- lease: a lease of a rollout was taken over or ended by hand: tenant, what, id, owner, msg
+- device: a device came or went: device, what, number, before, workloads
+- gpu: a workload lost its GPU: workload, what, msg, lost
+- alarm: a swap waited its longest time in vain: id, tenant, workload, what (update lock, idle probe), reason, waited (seconds),
+  value (last read), then (held, swap)
+- hold: a person holds changes back: scope, reason, who
+- release: a person takes away what held back: scope, what (of hold, lock, now), who, id (the change that goes on now)
+"""
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -39,7 +54,7 @@ def append(paths: Paths, kind: str, **facts: t.Any) -> t.Dict[str, t.Any]:
 
     The sequence orders entries, never the clock: a node may think that it is 1970.
 
-    :param kind: approve, change, device, gpu.
+    :param kind: one of those that the module lists.
     :raises NodeError: state, where it cannot be written.
     """
     try:
@@ -48,6 +63,7 @@ def append(paths: Paths, kind: str, **facts: t.Any) -> t.Dict[str, t.Any]:
     except OSError as exc:
         raise NodeError("state", f"{paths.ledger} cannot be opened: {exc.strerror}") from None
     try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)  # a person's word is written down while a change is under way
         end, last = _last(descriptor)
         entry = {
             "schema": SCHEMA,

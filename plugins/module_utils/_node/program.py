@@ -370,7 +370,13 @@ def status(node: Node) -> t.Dict[str, t.Any]:
         "holds": node.store.holds(),
         "leases": lease.everything(node.paths),
         "devices": devices.overview(node.paths, state),
-        "change": {"id": journal.id, "tenant": journal.tenant, "release": journal.release, "step": journal.step}
+        "change": {
+            "id": journal.id,
+            "tenant": journal.tenant,
+            "release": journal.release,
+            "step": journal.step,
+            "waiting": journal.waiting,
+        }
         if journal
         else None,
         "sequence": state.sequence,
@@ -414,19 +420,6 @@ def health(node: Node, tenant: str) -> t.Dict[str, t.Any]:
         if item.current is not None
     }
     return {"healthy": all(item["healthy"] for item in found.values()), "workloads": found}
-
-
-def hold(node: Node, scope: str, reason: str, who: str) -> None:
-    holds = [item for item in node.store.holds() if item["scope"] != scope]
-    node.store.save_holds([*holds, {"scope": scope, "reason": reason, "who": who}])
-
-
-def release(node: Node, scope: str) -> bool:
-    """Takes a hold away; False where there was none."""
-    holds = node.store.holds()
-    left = [item for item in holds if scope not in ("every", item["scope"])]
-    node.store.save_holds(left)
-    return len(left) != len(holds)
 
 
 def logs(node: Node, scope: str, lines: int) -> t.List[str]:

@@ -114,6 +114,12 @@ def test_a_state_of_an_older_program_is_read() -> None:
     assert state.load(json.dumps(data)) == journalled()
 
 
+def test_a_change_in_flight_that_an_older_program_left_is_read() -> None:
+    data = json.loads(state.dump(journalled()))
+    del data["journal"]["waiting"]
+    assert state.load(json.dumps(data)) == journalled()
+
+
 def test_everything_that_may_be_needed_is_kept() -> None:
     assert {item.container for item in journalled().kept()} == {"edge-t-app-0", "edge-t-app-1", "edge-t-app-2"}
 
