@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import re
 import zoneinfo
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta, timezone, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any
 
 from ._fleet import values
@@ -79,7 +79,7 @@ def _duration(text: str) -> timedelta:
 def zone(name: str) -> tzinfo:
     """:raises WindowError: for a name that the zone data of this controller does not have, or where it has none."""
     if name in ("", "UTC"):
-        return timezone.utc
+        return UTC
     try:
         return zoneinfo.ZoneInfo(name)
     except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
@@ -164,7 +164,7 @@ def fits(window: Any, hours: float | None) -> bool:
 def _utc(now: datetime) -> datetime:
     if now.tzinfo is None:
         raise WindowError(f"window: found the time {now.isoformat()} without a zone; allowed: a time in UTC")
-    return now.astimezone(timezone.utc)
+    return now.astimezone(UTC)
 
 
 def _openings(span: Window, place: tzinfo, since: datetime, until: datetime) -> Iterator[Opening]:
@@ -173,7 +173,7 @@ def _openings(span: Window, place: tzinfo, since: datetime, until: datetime) -> 
     last = _local_date(until, place) + DAY
     while day <= last:
         if day.weekday() in span.days:
-            start = datetime.combine(day, span.start, place).astimezone(timezone.utc)
+            start = datetime.combine(day, span.start, place).astimezone(UTC)
             if since <= start <= until:
                 yield Opening(start, start + span.duration)
         day += DAY

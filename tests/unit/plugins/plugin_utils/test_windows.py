@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import zoneinfo
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -21,7 +21,7 @@ WEEKEND = {"days": ["sat", "sun"], "start": "02:00", "duration": "3h", "grace": 
 
 
 def utc(text: str) -> datetime:
-    return datetime.fromisoformat(text).replace(tzinfo=timezone.utc)
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 def text(moment: datetime | None) -> str:
@@ -166,7 +166,7 @@ def test_it_says_what_an_oracle_finds_minute_by_minute(
         end = now
         while any(start <= end < start + length for start in starts) and end < now + timedelta(days=4):
             end += timedelta(minutes=1)
-        assert closes == end or (closes is None or closes > end) and end == now + timedelta(days=4)
+        assert closes == end or ((closes is None or closes > end) and end == now + timedelta(days=4))
     else:
         assert opens == min(start for start in starts if start > now)
     grace = windows._duration(window["grace"]) if "grace" in window else length
@@ -176,7 +176,7 @@ def test_it_says_what_an_oracle_finds_minute_by_minute(
 
 @given(windows_of(), st.sampled_from(ZONES), st.datetimes(datetime(2020, 1, 1), datetime(2035, 1, 1)))
 def test_a_change_may_begin_at_the_time_that_was_named(window: dict[str, Any], zone: str, moment: datetime) -> None:
-    now = moment.replace(tzinfo=timezone.utc)
+    now = moment.replace(tzinfo=UTC)
     then = windows.next_open(window, zone, now)
     assert then >= now and windows.can_start(window, zone, then) and windows.state(window, zone, then)[0]
     assume(then > now)
