@@ -210,7 +210,7 @@ def _state(status: Mapping[str, Any], tenant: str, workload: str) -> tuple[str, 
     if item["current"] and item["running"] is None:
         return UNKNOWN, f"engine: {status['engine']}"
     if item["current"] and not item["running"]:
-        return NOT_RUNNING, last.get("msg", "")
+        return NOT_RUNNING, f"see `edge why {tenant}` and `edge logs {tenant}/{workload}` at the node"
     where = "" if item["current"] else "never ran; "
     hold = next((hold for hold in status["holds"] if hold["scope"] in ("all", tenant, f"{tenant}/{workload}")), None)
     if hold:

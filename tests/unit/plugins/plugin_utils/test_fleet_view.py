@@ -36,7 +36,7 @@ def only(result: Any, collected: dict[str, Any] | None = None) -> dict[str, Any]
     ("found", "state", "words"),
     [
         (running(), "running", ""),
-        (status(quality=tenant(app=workload(running=False))), "NOT RUNNING", "release 2.0"),
+        (status(quality=tenant(app=workload(running=False))), "NOT RUNNING", "edge logs quality/app"),
         (status(quality=tenant(app=workload(running=None)), engine="docker is down"), "unknown", "engine: docker is down"),
         (status(quality=tenant(app=workload()), holds=[{"scope": "all", "who": "eva", "reason": "shift 2"}]), "held", "by eva: shift 2"),
         (status(quality=tenant(app=workload()), holds=[{"scope": "quality/app", "who": "eva", "reason": ""}]), "held", "by eva"),
@@ -112,7 +112,7 @@ def test_what_is_kept_has_no_log_lines_and_reads_as_it_was() -> None:
 
 
 def test_a_terminal_obeys_nothing_of_a_node() -> None:
-    row = only(status(quality=tenant({"msg": "a\x1b[2J\nb\u202e"}, app=workload(running=False, current=version("\x1b]0;x\x07")))))
+    row = only(status(quality=tenant({"class": "held", "msg": "a\x1b[2J\nb\u202e"}, app=workload(current=version("\x1b]0;x\x07")))))
     assert row["note"] == "a?[2J b?" and row["release"] == "?]0;x?"
 
 
