@@ -67,11 +67,17 @@ def summary(hosts: Mapping[str, Mapping[str, Any]], path: str) -> list[str]:
     answered = {host: item for host, item in hosts.items() if not item.get("reason")}
     new = sum(item["new"] for item in answered.values())
     lines = [f"{host}: {item['said']}" for host, item in answered.items() if item["said"]]
-    lines += [f"{host}: {item['reason']}; what was collected of it stays" for host, item in hosts.items() if item.get("reason")]
+    lines += [
+        f"{host}: {item['reason']}; what was collected of it stays"
+        for host, item in hosts.items()
+        if item.get("reason")
+    ]
     return [*lines, f"collected {new} new entries of {len(answered)} of {len(hosts)} nodes into {path}"]
 
 
 def message(hosts: Mapping[str, Mapping[str, Any]]) -> str:
     news = {host: item for host, item in hosts.items() if item.get("changed")}
-    rows = "\n".join(f"{host}: {item['new']} new entries, up to {item['sequence']}" for host, item in sorted(news.items()))
+    rows = "\n".join(
+        f"{host}: {item['new']} new entries, up to {item['sequence']}" for host, item in sorted(news.items())
+    )
     return f"Collect the ledgers of {len(news)} nodes\n\n{rows}\n"

@@ -10,12 +10,17 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.physical_ai.edge.plugins.plugin_utils import fleet_page as _fleet_page
+from ansible_collections.physical_ai.edge.plugins.plugin_utils.collection import Collection, CollectionError
 
 
-def fleet_page(view: Any, collected: Mapping[str, Any] | None = None) -> str:
+def fleet_page(view: Any, directory: str, entries: int = 500) -> str:
+    """Reads the ledgers itself: a fleet's entries, handed over as values of a template, would take minutes."""
     if not isinstance(view, Mapping) or "rows" not in view:
         raise AnsibleFilterError("fleet_page: give it what the filter physical_ai.edge.fleet_view returned")
-    return _fleet_page.page(view, collected or {})
+    try:
+        return _fleet_page.page(view, Collection(str(directory)).ledgers(int(entries)))
+    except CollectionError as exc:
+        raise AnsibleFilterError(f"fleet_page: {exc}") from exc
 
 
 class FilterModule:

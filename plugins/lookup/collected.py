@@ -20,10 +20,6 @@ options:
   host:
     description: Only where the ledger of this node ends - what the node is asked to continue.
     type: str
-  entries:
-    description: The last so many entries of each node's ledgers are returned as well.
-    type: int
-    default: 0
 seealso:
   - module: physical_ai.edge.fleet_ledger
   - module: physical_ai.edge.ledger_info
@@ -42,7 +38,7 @@ RETURN = r"""
 _raw:
   description: >-
     With O(host) its C(sequence) and C(digest). Else, by the name of each node, its C(site), C(ring), the C(time) at which it was
-    collected, its C(status), and C(entries) where they are asked for.
+    collected, and its C(status).
   type: list
   elements: dict
 """
@@ -67,8 +63,4 @@ class LookupModule(LookupBase):
         if self.get_option("host"):
             last = collection.last(self.get_option("host"))
             return {"sequence": last.sequence, "digest": last.digest}
-        count = self.get_option("entries")
-        found = {host: collection.status(host) for host in collection.hosts()}
-        if count:
-            found = {host: {**item, "entries": collection.entries(host, count)} for host, item in found.items()}
-        return found
+        return {host: collection.status(host) for host in collection.hosts()}

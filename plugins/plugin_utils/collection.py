@@ -70,8 +70,18 @@ class Collection:
     def entries(self, host: str, count: int = 0) -> list[fleet_ledger.Entry]:
         """Of all ledgers that the node has had, the oldest first; `count` of them from the end, or all."""
         names = [*(name for _number, name in self._ended(host)), LEDGER]
-        found = [entry for name in names for entry in fleet_ledger.entries(self._read(host, name))]
+        found: list[fleet_ledger.Entry] = []
+        for name in reversed(names):
+            if not count or len(found) < count:
+                found = fleet_ledger.entries(self._read(host, name), count) + found
         return found[-count:] if count else found
+
+    def ledgers(self, count: int = 0) -> dict[str, dict[str, Any]]:
+        """Of each node its `site` and its `entries`."""
+        return {
+            host: {"site": self.status(host).get("site", ""), "entries": self.entries(host, count)}
+            for host in self.hosts()
+        }
 
     def take(self, host: str, variables: Mapping[str, Any], found: Mapping[str, Any], now: datetime) -> dict[str, Any]:
         """Writes down what a node returned (module ledger_info with `status`). Says what was new."""
@@ -121,7 +131,9 @@ class Collection:
             done = self._git(*arguments)
             if done.returncode:
                 words = " ".join((done.stderr or done.stdout).split())
-                raise CollectionError(f"{self.path}: what was collected is written, but git {arguments[0]} failed: {words}")
+                raise CollectionError(
+                    f"{self.path}: what was collected is written, but git {arguments[0]} failed: {words}"
+                )
         return f"committed: {self._git('rev-parse', '--short', 'HEAD').stdout.strip()}"
 
     def _git(self, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -51,9 +51,10 @@ def digest(text: str) -> str:
     return "sha256:" + hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
-def entries(text: str) -> list[Entry]:
-    """The entries of a file, the oldest first; lines that are none are passed over."""
-    return [entry for entry in (_entry(row) for row in text.splitlines()) if entry is not None]
+def entries(text: str, count: int = 0) -> list[Entry]:
+    """The entries of a file, the oldest first; the last `count` lines, or all. Lines that are none are passed over."""
+    rows = text.splitlines()
+    return [entry for entry in map(_entry, rows[-count:] if count else rows) if entry is not None]
 
 
 def _entry(row: str) -> Entry | None:

@@ -112,7 +112,9 @@ def page(view: Mapping[str, Any], collected: Mapping[str, Any]) -> str:
     drawn = [event for event in events if max(REAL, now - SPAN) <= event.time <= now + 86400]
     start = min((event.time for event in drawn), default=now - 3600)
     end = max([now, *(event.time for event in drawn)])
-    timeline = [(site or "no site", _lane([event for event in drawn if event.site == site], start, end)) for site in sites]
+    timeline = [
+        (site or "no site", _lane([event for event in drawn if event.site == site], start, end)) for site in sites
+    ]
     folder = Path(__file__).with_name("templates")
     environment = Environment(loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined)
     return environment.get_template("fleet_page.html.j2").render(
@@ -142,7 +144,11 @@ def cards(view: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """(value, label, tone): the figures at the head of the page."""
     counts = view["counts"]
     hosts, states = counts["by_host"], counts["by_state"]
-    yield f"{hosts.get(fleet_view.ANSWERED, 0)} of {counts['hosts']}", f"nodes answered, at {counts['sites']} sites", SAME
+    yield (
+        f"{hosts.get(fleet_view.ANSWERED, 0)} of {counts['hosts']}",
+        f"nodes answered, at {counts['sites']} sites",
+        SAME,
+    )
     for state in fleet_view.STATES[::-1]:
         if states.get(state):
             yield str(states[state]), state, STATE_TONES.get(state, SAME)
@@ -195,7 +201,9 @@ def legend(events: Sequence[Event]) -> list[tuple[str, str, str]]:
     """(letter, tone, words) of everything that is drawn."""
     marks = {(event.mark, event.name) for event in events}
     order = [*CLASSES.values(), *KINDS.values(), OTHER]
-    return [(letter, tone, name) for (letter, tone), name in sorted(marks, key=lambda item: (order.index(item[0]), item[1]))]
+    return [
+        (letter, tone, name) for (letter, tone), name in sorted(marks, key=lambda item: (order.index(item[0]), item[1]))
+    ]
 
 
 def _x(time: float, start: float, end: float) -> float:
@@ -257,7 +265,9 @@ def _rollout(name: str, events: Sequence[Event]) -> Rollout:
     whole = Rollout(name, ", ".join(sorted({event.release for event in events if event.release})), list(columns))
     for site in sorted({event.site for event in events}):
         own = [event for event in last.values() if event.site == site]
-        whole.rows.append((site or "no site", [_chips([e for e in own if e.rollout[1:] == column]) for column in columns]))
+        whole.rows.append(
+            (site or "no site", [_chips([e for e in own if e.rollout[1:] == column]) for column in columns])
+        )
     whole.totals = _chips(list(last.values()))
     return whole
 

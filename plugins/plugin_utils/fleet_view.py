@@ -51,7 +51,9 @@ def brief(status: Any) -> Facts:
         "installed": bool(found.get("installed", bool(found))),
         "engine": clean(found.get("engine") or "unknown"),
         "tenants": {clean(name): _tenant(item) for name, item in sorted(_map(found.get("tenants")).items())},
-        "holds": [{key: clean(item.get(key)) for key in ("scope", "who", "reason")} for item in _rows(found.get("holds"))],
+        "holds": [
+            {key: clean(item.get(key)) for key in ("scope", "who", "reason")} for item in _rows(found.get("holds"))
+        ],
         "change": {key: clean(change.get(key)) for key in ("tenant", "release", "step")} if change else None,
     }
 
@@ -64,7 +66,8 @@ def _tenant(tenant: Any) -> Facts:
         "pending": bool(_map(tenant).get("pending")),
         "last": {key: clean(last[key]) for key in ("id", "release", "class", "cause", "msg") if key in last},
         "workloads": {
-            clean(name): _workload(_map(row), _map(classes.get(name)).get("class")) for name, row in sorted(found.items())
+            clean(name): _workload(_map(row), _map(classes.get(name)).get("class"))
+            for name, row in sorted(found.items())
         },
     }
 
@@ -139,7 +142,9 @@ def _host(variables: Mapping[str, Any], known: Mapping[str, Any], now: datetime)
         rows = list(workloads(status))
     else:
         facts["state"] = OFFLINE if silent else UNKNOWN
-        facts["reason"] = clean(silent or (doctor.reason(result) if isinstance(result, Mapping) else "it was not asked"))
+        facts["reason"] = clean(
+            silent or (doctor.reason(result) if isinstance(result, Mapping) else "it was not asked")
+        )
         facts["age_seconds"] = _age(known.get("time"), now)
         status = brief(known.get("status"))
         rows = [_aside(row, facts) for row in workloads(status)] if known else [_aside(_row("-", "-"), facts)]
@@ -195,7 +200,10 @@ def workloads(status: Mapping[str, Any]) -> Iterator[Facts]:
             }
         if not tenant["workloads"] and tenant["last"]:
             empty = False
-            yield {**_row(name, "-", NOTHING, tenant["last"].get("msg", "")), "outcome": tenant["last"].get("class", "")}
+            yield {
+                **_row(name, "-", NOTHING, tenant["last"].get("msg", "")),
+                "outcome": tenant["last"].get("class", ""),
+            }
     if empty:
         yield _row("-", "-", NOTHING)
 
@@ -228,9 +236,7 @@ def lines(found: Mapping[str, Any]) -> list[str]:
     """The view for a person: a row for each workload, and one line that says it all."""
     table = [_HEAD, *(_cells(row) for row in found["rows"])]
     widths = [max(len(row[column]) for row in table) for column in range(len(_HEAD))]
-    shown = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table
-    ]
+    shown = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
     return [*shown, verdict(found)]
 
 

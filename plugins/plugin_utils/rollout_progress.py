@@ -16,7 +16,18 @@ from .fleet_view import clean
 GOOD = ("success", "unchanged")
 QUIET = ("held", "skipped_contract", "offline_expected")
 UNREACHABLE, UNKNOWN = "unreachable", "unknown"
-CLASSES = (*GOOD, "reverted", "refused", "broken", "interrupted", "timed_out", *QUIET, "offline_unexpected", UNREACHABLE, UNKNOWN)
+CLASSES = (
+    *GOOD,
+    "reverted",
+    "refused",
+    "broken",
+    "interrupted",
+    "timed_out",
+    *QUIET,
+    "offline_unexpected",
+    UNREACHABLE,
+    UNKNOWN,
+)
 
 
 @dataclass

@@ -10,7 +10,10 @@ from typing import Any
 from ansible_collections.physical_ai.edge.plugins.plugin_utils import fleet_ledger
 
 DIGEST = "sha256:" + "3c4f1ae7b3f1" + "0" * 52
-SILENT = {"unreachable": True, "msg": "Failed to connect to the host via ssh: ssh: connect to host 10.0.0.1 port 22: timed out"}
+SILENT = {
+    "unreachable": True,
+    "msg": "Failed to connect to the host via ssh: ssh: connect to host 10.0.0.1 port 22: timed out",
+}
 
 
 def version(release: str) -> dict[str, Any]:
@@ -29,7 +32,13 @@ def workload(**changes: Any) -> dict[str, Any]:
 
 
 def refusal(release: str) -> dict[str, Any]:
-    return {"release": release, "digest": DIGEST, "cause": "probe", "reason": "answered wrong", "logs": ["password=hunter2"]}
+    return {
+        "release": release,
+        "digest": DIGEST,
+        "cause": "probe",
+        "reason": "answered wrong",
+        "logs": ["password=hunter2"],
+    }
 
 
 def tenant(last: dict[str, Any] | None = None, **workloads: Any) -> dict[str, Any]:

@@ -34,7 +34,9 @@ class Node:
 
     def change(self, count: int = 1) -> None:
         for number in range(count):
-            node_ledger.append(self.paths, "change", tenant="quality", release=f"{number}.0", **{"class": "success", "msg": "\u00fc"})
+            node_ledger.append(
+                self.paths, "change", tenant="quality", release=f"{number}.0", **{"class": "success", "msg": "\u00fc"}
+            )
 
     def reinstall(self) -> None:
         os.unlink(self.paths.ledger)
@@ -83,7 +85,9 @@ def test_a_directory_that_was_thrown_away_is_the_same_again(node: Node, collecti
     assert text(again) == text(collection)
 
 
-def test_a_node_that_was_installed_anew_begins_a_new_ledger_and_the_old_one_is_kept(node: Node, collection: Collection) -> None:
+def test_a_node_that_was_installed_anew_begins_a_new_ledger_and_the_old_one_is_kept(
+    node: Node, collection: Collection
+) -> None:
     node.change(3)
     node.collect(collection)
     old = text(collection)
@@ -102,7 +106,9 @@ def test_a_node_that_was_installed_anew_begins_a_new_ledger_and_the_old_one_is_k
     assert [entry["sequence"] for entry in collection.entries("cam1", 2)] == [7, 8]
 
 
-def test_a_run_that_was_cut_off_after_it_kept_the_old_one_does_not_keep_it_twice(node: Node, collection: Collection) -> None:
+def test_a_run_that_was_cut_off_after_it_kept_the_old_one_does_not_keep_it_twice(
+    node: Node, collection: Collection
+) -> None:
     node.change(2)
     node.collect(collection)
     (collection.path / "cam1" / "ledger-1.jsonl").write_text(text(collection), encoding="utf-8")
@@ -113,7 +119,9 @@ def test_a_run_that_was_cut_off_after_it_kept_the_old_one_does_not_keep_it_twice
 
 
 @pytest.mark.parametrize("edit", [("0.0", "9.9"), ('{"schema"', "{schema")])
-def test_a_collected_file_that_was_edited_is_collected_anew(node: Node, collection: Collection, edit: tuple[str, str]) -> None:
+def test_a_collected_file_that_was_edited_is_collected_anew(
+    node: Node, collection: Collection, edit: tuple[str, str]
+) -> None:
     node.change(3)
     node.collect(collection)
     good = text(collection)
@@ -123,10 +131,14 @@ def test_a_collected_file_that_was_edited_is_collected_anew(node: Node, collecti
     assert text(collection) == good and len(collection.entries("cam1")) == 3
 
 
-def test_a_ledger_that_was_edited_at_the_node_is_collected_as_far_as_it_holds(node: Node, collection: Collection) -> None:
+def test_a_ledger_that_was_edited_at_the_node_is_collected_as_far_as_it_holds(
+    node: Node, collection: Collection
+) -> None:
     node.change(5)
     path = Path(node.paths.ledger)
-    path.write_text(path.read_text(encoding="utf-8").replace('"3.0"', '"9.9"').replace('"2.0"', '"8.8"'), encoding="utf-8")
+    path.write_text(
+        path.read_text(encoding="utf-8").replace('"3.0"', '"9.9"').replace('"2.0"', '"8.8"'), encoding="utf-8"
+    )
     for _time in range(2):
         found = node.collect(collection)
         assert "entry 4 does not follow entry 3" in found["said"] and "line 4 does not follow" in found["said"]
@@ -176,7 +188,9 @@ def test_a_host_name_leaves_the_directory_never(collection: Collection, host: st
         collection.take(host, SITE, {"after": 0, "entries": [], "status": running()}, NOW)
 
 
-@pytest.mark.parametrize(("content", "words"), [("{", "is no status"), ('{"schema": 2}', "found schema 2, this version reads 1")])
+@pytest.mark.parametrize(
+    ("content", "words"), [("{", "is no status"), ('{"schema": 2}', "found schema 2, this version reads 1")]
+)
 def test_a_status_that_cannot_be_read_is_named(node: Node, collection: Collection, content: str, words: str) -> None:
     node.collect(collection)
     (collection.path / "cam1" / "status.json").write_text(content, encoding="utf-8")
@@ -186,7 +200,9 @@ def test_a_status_that_cannot_be_read_is_named(node: Node, collection: Collectio
 
 def git(path: Path, *arguments: str) -> str:
     settings = ["-c", "user.name=t", "-c", "user.email=t@example.com"]
-    return subprocess.run(["git", "-C", str(path), *settings, *arguments], check=True, capture_output=True, text=True).stdout
+    return subprocess.run(
+        ["git", "-C", str(path), *settings, *arguments], check=True, capture_output=True, text=True
+    ).stdout
 
 
 def test_it_commits_what_it_wrote_and_nothing_else(

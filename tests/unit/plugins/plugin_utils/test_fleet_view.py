@@ -22,7 +22,8 @@ REFUSED = {"class": "refused", "release": "3.0", "msg": "it failed here before"}
 
 def fleet(**results: Any) -> tuple[dict[str, Any], list[str]]:
     hostvars = {
-        host: {"status_result": result, "edge_site": "kiruna", "edge_ring": "canary"} for host, result in results.items()
+        host: {"status_result": result, "edge_site": "kiruna", "edge_ring": "canary"}
+        for host, result in results.items()
     }
     return hostvars, list(results)
 
@@ -68,7 +69,14 @@ def test_state(found: Any, state: str, words: str) -> None:
 
 def test_a_row_says_what_runs_since_which_change_and_where() -> None:
     row = only(running())
-    expected = {"site": "kiruna", "ring": "canary", "host": "cam1", "tenant": "quality", "workload": "app", "release": "2.0"}
+    expected = {
+        "site": "kiruna",
+        "ring": "canary",
+        "host": "cam1",
+        "tenant": "quality",
+        "workload": "app",
+        "release": "2.0",
+    }
     assert {key: row[key] for key in expected} == expected
     assert (row["digest"], row["outcome"], row["age_seconds"]) == ("3c4f1ae7b3f1", "success", 0)
     mixed = tenant({"class": "reverted", "workloads": {"app": {"class": "unchanged"}}}, app=workload())
@@ -89,11 +97,23 @@ def test_what_was_collected_of_a_node_that_answers_is_not_shown() -> None:
 
 
 def test_the_table_and_the_counts_agree() -> None:
-    found = fleet_view.view(*fleet(cam2=running(), cam1=SILENT, cam3={"failed": True, "msg": "x"}), collected={}, now=NOW)
+    found = fleet_view.view(
+        *fleet(cam2=running(), cam1=SILENT, cam3={"failed": True, "msg": "x"}), collected={}, now=NOW
+    )
     assert [row["host"] for row in found["rows"]] == ["cam1", "cam2", "cam3"]
     head, *rows, verdict = found["lines"]
     assert head.split()[:3] == ["SITE", "RING", "HOST"] and len(rows) == 3
-    assert rows[1].split() == ["kiruna", "canary", "cam2", "quality/app", "2.0", "3c4f1ae7b3f1", "running", "success", "now"]
+    assert rows[1].split() == [
+        "kiruna",
+        "canary",
+        "cam2",
+        "quality/app",
+        "2.0",
+        "3c4f1ae7b3f1",
+        "running",
+        "success",
+        "now",
+    ]
     assert verdict == (
         "fleet: 3 nodes at 1 sites (1 answered, 1 offline, 1 unknown); workloads: 1 unknown, 1 offline, 1 running"
     )
@@ -108,11 +128,15 @@ def test_what_is_kept_has_no_log_lines_and_reads_as_it_was() -> None:
         "release": "2.0",
         "digest": DIGEST,
     }
-    assert list(fleet_view.workloads(found))[0]["state"] == "refused"
+    assert next(iter(fleet_view.workloads(found)))["state"] == "refused"
 
 
 def test_a_terminal_obeys_nothing_of_a_node() -> None:
-    row = only(status(quality=tenant({"class": "held", "msg": "a\x1b[2J\nb\u202e"}, app=workload(current=version("\x1b]0;x\x07")))))
+    row = only(
+        status(
+            quality=tenant({"class": "held", "msg": "a\x1b[2J\nb\u202e"}, app=workload(current=version("\x1b]0;x\x07")))
+        )
+    )
     assert row["note"] == "a?[2J b?" and row["release"] == "?]0;x?"
 
 
@@ -124,9 +148,13 @@ ANYTHING = st.recursive(
 )  # fmt: skip
 
 
-@given(st.fixed_dictionaries({"tenants": ANYTHING, "holds": ANYTHING, "change": ANYTHING, "engine": ANYTHING}), ANYTHING)
+@given(
+    st.fixed_dictionaries({"tenants": ANYTHING, "holds": ANYTHING, "change": ANYTHING, "engine": ANYTHING}), ANYTHING
+)
 def test_whatever_a_node_returns_has_rows(result: Any, collected: Any) -> None:
-    found = fleet_view.view(*fleet(cam1=result, cam2=SILENT), collected={"cam1": collected, "cam2": {"status": result}}, now=NOW)
+    found = fleet_view.view(
+        *fleet(cam1=result, cam2=SILENT), collected={"cam1": collected, "cam2": {"status": result}}, now=NOW
+    )
     assert {row["host"] for row in found["rows"]} == {"cam1", "cam2"}
     json.dumps(found)
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import shutil
@@ -23,11 +24,19 @@ class Collection:
     def __init__(self, folder: Path, **modules: str) -> None:
         self._folder = folder
         self.path = folder / "collections" / COLLECTION
-        shutil.copytree(BUILD / COLLECTION / "plugins", self.path / "plugins", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            BUILD / COLLECTION / "plugins", self.path / "plugins", ignore=shutil.ignore_patterns("__pycache__")
+        )
         shutil.copytree(BUILD / COLLECTION / "playbooks", self.path / "playbooks")
         shutil.copytree(BUILD / COLLECTION / "meta", self.path / "meta")
         for name, source in modules.items():
             (self.path / "plugins" / "modules" / f"{name}.py").write_text(source, encoding="utf-8")
+
+    def node(self, host: str) -> Path:
+        """What is `/` for a stand-in that asks for it: the folder above its `module._remote_tmp`."""
+        folder = self._folder / "nodes" / host
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
 
     def play(
         self, playbook: Path | str, sites: Mapping[str, str], *arguments: str, **environ: str
@@ -37,6 +46,10 @@ class Collection:
             host: {
                 "edge_site": site,
                 "edge_ring": "early",
+                # No change of user, and a module knows by this which node it is to be.
+                "ansible_user": getpass.getuser(),
+                "ansible_become_user": getpass.getuser(),
+                "ansible_remote_tmp": str(self.node(host) / "tmp"),
                 **(
                     {"ansible_connection": "ssh", "ansible_host": "192.0.2.1", "ansible_ssh_executable": "/bin/false"}
                     if site == "nowhere"
@@ -52,11 +65,16 @@ class Collection:
             ANSIBLE_COLLECTIONS_PATH=str(self._folder / "collections"),
             ANSIBLE_HOME=str(self._folder / "home"),
             ANSIBLE_NOCOLOR="true",
-            ANSIBLE_BECOME_ALLOW_SAME_USER="false",
-            ANSIBLE_BECOME="false",
             **environ,
         )
         argv = [str(BIN / "ansible-playbook"), "-i", str(inventory), str(playbook), *arguments]
         return subprocess.run(
-            argv, env=clean, cwd=self._folder, capture_output=True, text=True, timeout=120, check=False, stdin=subprocess.DEVNULL
+            argv,
+            env=clean,
+            cwd=self._folder,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            stdin=subprocess.DEVNULL,
         )
