@@ -31,6 +31,10 @@ class CollectionError(ValueError):
     """The directory cannot be used; one line that says where and why."""
 
 
+class NoStatusError(CollectionError):
+    """A file that is no status: the next collection writes it anew."""
+
+
 def now_text(now: datetime) -> str:
     return now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -60,7 +64,7 @@ class Collection:
             found = json.loads(text)
             schema = found["schema"]
         except (ValueError, KeyError, TypeError):
-            raise CollectionError(f"{self._file(host, STATUS)} is no status: delete it and collect again") from None
+            raise NoStatusError(f"{self._file(host, STATUS)} is no status: delete it, or collect again") from None
         if schema != SCHEMA:
             raise CollectionError(
                 f"{self._file(host, STATUS)}: found schema {schema}, this version reads {SCHEMA}: use a newer version"
@@ -85,6 +89,7 @@ class Collection:
 
     def take(self, host: str, variables: Mapping[str, Any], found: Mapping[str, Any], now: datetime) -> dict[str, Any]:
         """Writes down what a node returned (module ledger_info with `status`). Says what was new."""
+        before = self._before(host)
         text = self._read(host, LEDGER)
         joined = fleet_ledger.join(text, found)
         said = [joined.said] if joined.said else []
@@ -94,7 +99,6 @@ class Collection:
             self._write(host, LEDGER, joined.text)
         if found.get("broken"):
             said.append(str(found["broken"]))
-        before = self.status(host)
         record = {
             "schema": SCHEMA,
             "host": host,
@@ -107,6 +111,12 @@ class Collection:
         same = {**before, "time": ""} == {**record, "time": ""}
         changed = bool(joined.new or joined.before or not same)
         return {"new": joined.new, "sequence": joined.sequence, "changed": changed, "said": "; ".join(said)}
+
+    def _before(self, host: str) -> dict[str, Any]:
+        try:
+            return self.status(host)
+        except NoStatusError:
+            return {}
 
     def _keep(self, host: str, joined: fleet_ledger.Joined) -> str:
         """A ledger that ended gets the next number. One that was edited here is none, and is kept for whoever asks."""

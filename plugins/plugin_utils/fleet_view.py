@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from . import doctor
+from . import doctor, windows
 
 SCHEMA = 1
 RESULT = "status_result"
@@ -139,7 +139,7 @@ def _host(variables: Mapping[str, Any], known: Mapping[str, Any], now: datetime)
         status = brief(result)
         if not status["installed"]:
             facts["state"] = NOT_PROVISIONED
-        rows = list(workloads(status))
+        rows = [_waits(row, variables, now) for row in workloads(status)]
     else:
         facts["state"] = OFFLINE if silent else UNKNOWN
         facts["reason"] = clean(
@@ -150,6 +150,23 @@ def _host(variables: Mapping[str, Any], known: Mapping[str, Any], now: datetime)
         rows = [_aside(row, facts) for row in workloads(status)] if known else [_aside(_row("-", "-"), facts)]
     facts.update(engine=status["engine"], holds=status["holds"], change=status["change"])
     return facts, rows
+
+
+def _waits(row: Facts, variables: Mapping[str, Any], now: datetime) -> Facts:
+    """What is pending while the site's window is closed says when it opens, in the site's own time."""
+    window = variables.get("edge_swap_window") if row["state"] == PENDING else None
+    if not window:
+        return row
+    name = str(variables.get("edge_timezone") or "UTC")
+    try:
+        opens = windows.next_open(window, name, now)
+        words = opens.astimezone(windows.zone(name)).strftime("%a %d %b %H:%M") + f" {name}"
+    except windows.WindowError as exc:
+        words = str(exc)
+    else:
+        if opens <= now:
+            return row
+    return {**row, "note": "; ".join(part for part in (row["note"], f"the swap window opens {clean(words)}") if part)}
 
 
 def _age(time: Any, now: datetime) -> int | None:

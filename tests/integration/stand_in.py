@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from tests.tools.sync import BUILD, COLLECTION
 
@@ -42,6 +43,34 @@ class Collection:
         self, playbook: Path | str, sites: Mapping[str, str], *arguments: str, **environ: str
     ) -> subprocess.CompletedProcess[str]:
         """:param sites: host to site; a host at the site `nowhere` cannot be reached."""
+        inventory = self._folder / "inventory.json"
+        inventory.write_text(json.dumps(self.inventory(sites)), encoding="utf-8")
+        clean = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
+        argv = [str(BIN / "ansible-playbook"), "-i", str(inventory), str(playbook), *arguments]
+        return subprocess.run(
+            argv,
+            env={**clean, **self.environ(), "ANSIBLE_NOCOLOR": "true", **environ},
+            cwd=self._folder,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+
+    def environ(self) -> dict[str, str]:
+        return {
+            "ANSIBLE_COLLECTIONS_PATH": str(self._folder / "collections"),
+            "ANSIBLE_HOME": str(self._folder / "home"),
+        }
+
+    def inventory(self, sites: Mapping[str, str]) -> dict[str, Any]:
+        nowhere = {
+            "ansible_connection": "ssh",
+            "ansible_host": "192.0.2.1",
+            "ansible_ssh_executable": "/bin/false",
+        }
+        here = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
         hosts = {
             host: {
                 "edge_site": site,
@@ -50,31 +79,8 @@ class Collection:
                 "ansible_user": getpass.getuser(),
                 "ansible_become_user": getpass.getuser(),
                 "ansible_remote_tmp": str(self.node(host) / "tmp"),
-                **(
-                    {"ansible_connection": "ssh", "ansible_host": "192.0.2.1", "ansible_ssh_executable": "/bin/false"}
-                    if site == "nowhere"
-                    else {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
-                ),
+                **(nowhere if site == "nowhere" else here),
             }
             for host, site in sites.items()
         }
-        inventory = self._folder / "inventory.json"
-        inventory.write_text(json.dumps({"all": {"hosts": hosts}}), encoding="utf-8")
-        clean = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
-        clean.update(
-            ANSIBLE_COLLECTIONS_PATH=str(self._folder / "collections"),
-            ANSIBLE_HOME=str(self._folder / "home"),
-            ANSIBLE_NOCOLOR="true",
-            **environ,
-        )
-        argv = [str(BIN / "ansible-playbook"), "-i", str(inventory), str(playbook), *arguments]
-        return subprocess.run(
-            argv,
-            env=clean,
-            cwd=self._folder,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
+        return {"all": {"hosts": hosts}}

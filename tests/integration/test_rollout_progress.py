@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
+import ansible_runner
 import pytest
 
-from tests.integration.stand_in import Collection
+from tests.integration.stand_in import BIN, Collection
 
 PLAY = """
 - name: Roll out
@@ -37,33 +39,53 @@ module.exit_json(**{"class": name, "release": "2.0", "msg": "w", "failed": name 
 """
 
 
-@pytest.mark.parametrize("enabled", [True, False])
-def test_a_real_run(tmp_path: Path, enabled: bool) -> None:
-    collection = Collection(tmp_path, workloads=MODULE)
+SITES = {"cam1": "kiruna", "cam2": "kiruna", "cam3": "narvik", "cam4": "narvik"}
+ENABLED = {"ANSIBLE_CALLBACKS_ENABLED": "physical_ai.edge.rollout_progress"}
+NODES = [
+    "early wave 1  kiruna  cam1  2.0  success",
+    "early wave 1  kiruna  cam2  2.0  success",
+    "early wave 2  narvik  cam3  2.0  reverted  w",
+    "early wave 2  narvik  cam4  2.0  success",
+]
+WAVES = ["early wave 1 ended: 2 nodes: 2 success", "early wave 2 ended: 2 nodes: 1 success, 1 reverted"]
+
+
+@pytest.fixture(scope="module")
+def collection(tmp_path_factory: pytest.TempPathFactory) -> Collection:
+    return Collection(tmp_path_factory.mktemp("progress"), workloads=MODULE)
+
+
+def lines_of(stdout: str) -> tuple[list[str], list[str]]:
+    """Lines of nodes, sorted, and those of waves, as they came."""
+    found = re.findall(r"^\d\d:\d\d:\d\d  (.*?)\s*$", stdout, re.MULTILINE)
+    lines = [re.sub(r"  \d+\.\d s", "", line) for line in found]
+    return sorted(line for line in lines if "ended" not in line), [line for line in lines if "ended" in line]
+
+
+def test_ansible_playbook(collection: Collection, tmp_path: Path) -> None:
     play = tmp_path / "play.yml"
     play.write_text(PLAY, encoding="utf-8")
-    more = {"ANSIBLE_CALLBACKS_ENABLED": "physical_ai.edge.rollout_progress"} if enabled else {}
-    done = collection.play(play, {"cam1": "kiruna", "cam2": "kiruna", "cam3": "narvik", "cam4": "narvik"}, **more)
+    done = collection.play(play, SITES, **ENABLED)
     assert done.returncode == 0, done.stdout + done.stderr
-    lines = [
-        re.sub(r"  \d+\.\d s", "", line[10:])
-        for line in done.stdout.splitlines()
-        if re.match(r"\d\d:\d\d:\d\d  ", line)
-    ]
-    waves = [line for line in lines if "ended" in line]
-    assert waves == (
-        ["early wave 1 ended: 2 nodes: 2 success", "early wave 2 ended: 2 nodes: 1 success, 1 reverted"]
-        if enabled
-        else []
-    )
-    assert sorted(set(lines) - set(waves)) == (
-        [
-            "early wave 1  kiruna  cam1  2.0  success",
-            "early wave 1  kiruna  cam2  2.0  success",
-            "early wave 2  narvik  cam3  2.0  reverted  w",
-            "early wave 2  narvik  cam4  2.0  success",
-        ]
-        if enabled
-        else []
-    )
+    assert lines_of(done.stdout) == (NODES, WAVES)
     assert "\r" not in done.stdout
+    assert lines_of(collection.play(play, SITES).stdout) == ([], []), "it is not enabled"
+
+
+def test_ansible_runner_with_its_own_stdout_callback(
+    collection: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "play.yml").write_text(PLAY, encoding="utf-8")
+    monkeypatch.setenv("PATH", f"{BIN}{os.pathsep}{os.environ['PATH']}")
+    done = ansible_runner.run(
+        private_data_dir=str(tmp_path),
+        playbook="play.yml",
+        inventory=collection.inventory(SITES),
+        quiet=True,
+        envvars={**collection.environ(), **ENABLED},
+    )
+    assert (done.status, done.rc) == ("successful", 0)
+    # Runner forces colours. What it calls verbose is every line that is no event of ansible's own.
+    verbose = [re.sub(r"\x1b\[[\d;]*m", "", item["stdout"]) for item in done.events if item["event"] == "verbose"]
+    assert lines_of("\n".join(verbose)) == (NODES, WAVES)

@@ -188,14 +188,23 @@ def test_a_host_name_leaves_the_directory_never(collection: Collection, host: st
         collection.take(host, SITE, {"after": 0, "entries": [], "status": running()}, NOW)
 
 
-@pytest.mark.parametrize(
-    ("content", "words"), [("{", "is no status"), ('{"schema": 2}', "found schema 2, this version reads 1")]
-)
-def test_a_status_that_cannot_be_read_is_named(node: Node, collection: Collection, content: str, words: str) -> None:
+def test_a_status_that_cannot_be_read_is_named_and_written_anew(node: Node, collection: Collection) -> None:
     node.collect(collection)
-    (collection.path / "cam1" / "status.json").write_text(content, encoding="utf-8")
-    with pytest.raises(CollectionError, match=words):
+    path = collection.path / "cam1" / "status.json"
+    path.write_text("{", encoding="utf-8")
+    with pytest.raises(CollectionError, match="is no status"):
         collection.status("cam1")
+    assert node.collect(collection)["changed"] and collection.status("cam1")["site"] == "kiruna"
+
+
+def test_what_a_newer_version_wrote_is_left_as_it_is(node: Node, collection: Collection) -> None:
+    node.collect(collection)
+    path = collection.path / "cam1" / "status.json"
+    path.write_text('{"schema": 2}', encoding="utf-8")
+    node.change()
+    with pytest.raises(CollectionError, match="found schema 2, this version reads 1"):
+        node.collect(collection)
+    assert path.read_text(encoding="utf-8") == '{"schema": 2}' and text(collection) == ""
 
 
 def git(path: Path, *arguments: str) -> str:

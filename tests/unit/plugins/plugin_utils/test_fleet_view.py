@@ -83,6 +83,27 @@ def test_a_row_says_what_runs_since_which_change_and_where() -> None:
     assert only(status(quality=mixed))["outcome"] == "unchanged"
 
 
+@pytest.mark.parametrize(
+    ("window", "words"),
+    [
+        (
+            {"start": "20:00", "duration": "2h"},
+            "quality is held; the swap window opens Wed 25 Nov 20:00 Europe/Stockholm",
+        ),
+        # Open now, or nobody gave one.
+        ({"start": "12:30", "duration": "2h"}, "quality is held"),
+        ({}, "quality is held"),
+        ({"start": "soon"}, "quality is held; the swap window opens the inventory"),
+    ],
+)
+def test_what_is_pending_says_when_the_window_of_its_site_opens(window: Any, words: str) -> None:
+    hostvars, hosts = fleet(cam1=status(quality=tenant(HELD, app=workload())), cam2=running())
+    for host in hosts:
+        hostvars[host].update(edge_swap_window=window, edge_timezone="Europe/Stockholm")
+    pending, other = fleet_view.view(hostvars, hosts, {}, NOW)["rows"]
+    assert pending["note"].startswith(words) and other["note"] == ""
+
+
 def test_of_a_node_that_is_offline_the_last_known_rows_are_shown_with_their_age() -> None:
     collected = {"time": (NOW - timedelta(hours=3, minutes=12)).isoformat(), "status": fleet_view.brief(running())}
     row = only(SILENT, collected)
