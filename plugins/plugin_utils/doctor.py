@@ -22,7 +22,7 @@ def report(hostvars: Mapping[str, Any], hosts: Sequence[str]) -> dict[str, Any]:
     found: list[Finding] = []
     states: dict[str, str] = {}
     not_checked: dict[str, list[dict[str, str]]] = {}
-    silent = {host: _silence(hostvars[host].get(RESULT)) for host in hosts}
+    silent = {host: silence(hostvars[host].get(RESULT)) for host in hosts}
     for host in hosts:
         result = hostvars[host].get(RESULT)
         if silent[host]:
@@ -62,18 +62,18 @@ def _line(value: Any) -> str:
     return " ".join(str(value if value is not None else "").split())
 
 
-def _silence(result: Any) -> str:
+def silence(result: Any) -> str:
     """Why a node did not answer, or nothing where it did."""
     if not isinstance(result, Mapping):
         return ""
     if result.get("unreachable"):
-        return _reason(result) or "no connection"
+        return reason(result) or "no connection"
     if result.get("timedout"):
         return "it took the connection and did not answer in time"
     return ""
 
 
-def _reason(result: Mapping[str, Any]) -> str:
+def reason(result: Mapping[str, Any]) -> str:
     """Ansible and ssh say much; the cause is what ssh says, at the end."""
     words = _line(result.get("msg"))
     for mark in ("ssh: connect to ", "Failed to connect to the host via ssh: ", "Task failed: "):
@@ -84,7 +84,7 @@ def _reason(result: Mapping[str, Any]) -> str:
 
 
 def _not_asked(host: str, result: Any) -> Finding:
-    said = _reason(result) if isinstance(result, Mapping) else "no result"
+    said = reason(result) if isinstance(result, Mapping) else "no result"
     return {
         "host": host,
         "check": "doctor",
@@ -117,7 +117,7 @@ def _gateway(hostvars: Mapping[str, Any], host: str) -> str:
 
 def _answered(hostvars: Mapping[str, Any], host: str) -> bool:
     result = hostvars[host].get(RESULT)
-    return isinstance(result, Mapping) and not _silence(result)
+    return isinstance(result, Mapping) and not silence(result)
 
 
 def _gateway_finding(hostvars: Mapping[str, Any], host: str, said: str, nodes: Sequence[str]) -> Finding:

@@ -33,6 +33,8 @@ EPILOG = """examples:
   edge health quality              whether what runs is healthy now
 """
 
+LEDGER_LINES = 20
+
 
 LEASED = 4
 """Exit status where a rollout of somebody else holds the tenant."""
@@ -218,12 +220,13 @@ def _limit(node: Node, arguments: argparse.Namespace) -> int:
 
 
 def _ledger(node: Node, arguments: argparse.Namespace) -> int:
-    broken = ledger.broken(node.paths)
-    entries = ledger.read(node.paths, arguments.lines)
+    count = arguments.lines if arguments.lines is not None else 0 if arguments.after else LEDGER_LINES
+    found = ledger.since(node.paths, arguments.after, arguments.digest, count)
+    broken = found["broken"]
     if arguments.json:
-        _print({"broken": broken, "entries": entries})
+        _print(found)
     else:
-        for item in entries:
+        for item in found["entries"]:
             when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(item["time"]))
             _say(f"{item['sequence']:>6}  {when}  {item['kind']}: {_entry(item)}")
         if broken:
@@ -347,7 +350,9 @@ def _parser() -> argparse.ArgumentParser:
         "--settle", action="store_true", help="give workloads the devices that are there now (for units)"
     )
     command = add("ledger", _ledger, "what became of this node, in order")
-    command.add_argument("-n", "--lines", type=int, default=20, help="number of entries; 0 for all (default: 20)")
+    command.add_argument("-n", "--lines", type=int, help="number of entries; 0 for all (default: 20, with --after all)")
+    command.add_argument("--after", type=int, default=0, metavar="SEQUENCE", help="only entries after this one")
+    command.add_argument("--digest", default="", help="of the entry --after; where it is another here, all entries")
     command.add_argument("--json", action="store_true", help="as JSON")
     command = add("health", _health, "whether what runs is healthy now, by its own probes")
     command.add_argument("tenant", help="TENANT")

@@ -115,6 +115,34 @@ def read(paths: Paths, count: int = 0) -> t.List[t.Dict[str, t.Any]]:
     return entries
 
 
+def since(paths: Paths, after: int = 0, digest: str = "", count: int = 0) -> t.Dict[str, t.Any]:
+    """What is new to somebody who has the entries up to `after`, and the `last` sequence.
+
+    :param digest: of the last line that the asker has. Where it is another here, the asker knows another ledger (of this node
+      before it was installed anew, or restored): all entries are new then, and `after` is 0.
+    :param count: the last so many of them; 0 for all.
+    """
+    lines = _lines(paths)
+    numbered = [(number, line) for number, line in ((_sequence(line), line) for line in lines) if number > 0]
+    if after and digest and not any(number == after and _digest(line) == digest for number, line in numbered):
+        after = 0
+    new = [json.loads(line) for number, line in numbered if number > after]
+    last = numbered[-1][0] if numbered else 0
+    return {"after": after, "last": last, "entries": new[-count:] if count else new, "broken": _broken(paths, lines)}
+
+
+def _lines(paths: Paths) -> t.List[str]:
+    """Whole lines; one that a power cut tore is none."""
+    try:
+        with open(paths.ledger, encoding="utf-8", errors="replace") as handle:
+            text = handle.read()
+    except FileNotFoundError:
+        return []
+    except OSError as exc:
+        raise NodeError("state", f"{paths.ledger} cannot be read: {exc.strerror}") from None
+    return text.split("\n")[:-1]
+
+
 def broken(paths: Paths) -> str:
     """Where the chain does not hold, or nothing."""
     try:
@@ -122,6 +150,10 @@ def broken(paths: Paths) -> str:
             lines = handle.read().splitlines()
     except OSError:
         return ""
+    return _broken(paths, lines)
+
+
+def _broken(paths: Paths, lines: t.Sequence[str]) -> str:
     previous = FIRST
     for number, line in enumerate(lines, 1):
         try:
