@@ -20,6 +20,7 @@ from .._core import (
     fields,
     gpus,
     judge,
+    models,
     node_checks,
     outcome,
     plan,
@@ -53,6 +54,7 @@ from . import (
     change,
     cli,
     data,
+    download,
     engine,
     errors,
     faults,
@@ -65,6 +67,7 @@ from . import (
     hardware_tree,
     launch,
     ledger,
+    model_requests,
     network_discovery,
     node,
     probes,
@@ -74,9 +77,11 @@ from . import (
     settle,
     shares,
     store,
+    switch,
     version,
 )
 from . import devices as node_devices
+from . import models as node_models
 
 MEMBERS = (
     *(
@@ -86,6 +91,7 @@ MEMBERS = (
         fields,
         gpus,
         judge,
+        models,
         node_checks,
         outcome,
         plan,
@@ -96,20 +102,38 @@ MEMBERS = (
     ),
     *(tenants, versions),
     *(block_yaml, cdi, disk, gpu_facts, gvcp, jetson, nvidia_smi, pci, proc_nvidia, shape, system, usb, v4l2, values),
-    *(_runner, admit, archive, change, cli, data, engine, errors, faults, fetch, files, gpu_guard, grants, hardware),
+    *(
+        _runner,
+        admit,
+        archive,
+        change,
+        cli,
+        data,
+        download,
+        engine,
+        errors,
+        faults,
+        fetch,
+        files,
+        gpu_guard,
+        grants,
+        hardware,
+    ),
     *(
         hardware_devices,
         hardware_tree,
         launch,
         ledger,
+        model_requests,
         network_discovery,
         node,
         node_devices,
+        node_models,
         probes,
         program,
         registry,
     ),
-    *(report, settle, shares, store, version),
+    *(report, settle, shares, store, switch, version),
 )
 _SHEBANG = b"#!/usr/bin/env python3\n"
 _MAIN = "import sys\n\nfrom edge._node.cli import main\n\nsys.exit(main())\n"

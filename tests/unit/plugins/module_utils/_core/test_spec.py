@@ -152,7 +152,17 @@ def test_a_model_brings_its_source_and_digest() -> None:
     model = {"name": "m", "version": 7, "source": "file:///srv/m.onnx", "sha256": "sha256:" + "0" * 64}
     (found,) = spec.render([workload(models=[{"name": "m", "mount": "/models"}])], [model])
     assert found["models"] == [
-        {"name": "m", "mount": "/models", "version": "7", "source": "file:///srv/m.onnx", "sha256": "0" * 64}
+        {
+            "name": "m",
+            "mount": "/models",
+            "on_change": "restart",
+            "signal": "SIGHUP",
+            "version": "7",
+            "source": "file:///srv/m.onnx",
+            "mirrors": [],
+            "sha256": "0" * 64,
+            "file": "m.onnx",
+        }
     ]
 
 
