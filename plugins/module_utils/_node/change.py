@@ -310,9 +310,11 @@ class Transaction:
         """After the commit nothing goes back: what cannot be done now is done by the next recovery."""
         try:
             with self._steps("arm_new"):
-                self._node.engine.restart_policy(
-                    "always", *[entry.new.container for entry in self._journal.entries if entry.new is not None]
-                )
+                news = [entry.new.container for entry in self._journal.entries if entry.new is not None]
+                self._node.engine.restart_policy("always", *news)
+                for item in self._node.engine.inspect(*news) if news else []:
+                    if not item.running:  # it ended after it was proven, while nothing would start it again
+                        self._node.engine.start(item.name)
             with self._steps("collect"):
                 self._state.journal = None
                 self._node.limit_ports(self._state)

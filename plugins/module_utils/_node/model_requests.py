@@ -8,8 +8,7 @@ from __future__ import annotations
 import os
 import typing as t
 
-from .._core import spec as _spec
-from .._core.fields import choice, error
+from .._core.model_request import check
 from .._core.state import State
 from . import files, models
 from .errors import NodeError
@@ -17,23 +16,8 @@ from .node import Node
 
 LOCK_WAIT = 60.0
 _KEYS = ("name", "version", "sha256")
-_state = choice("present", "absent")
 
 Result = t.Dict[str, t.Any]
-
-
-def check(data: t.Any) -> t.Tuple[str, t.Dict[str, t.Any]]:
-    """(state, model) of a request. What is to be away needs no version and no source.
-
-    :raises SpecError: with one line that names the place.
-    """
-    if not isinstance(data, dict):
-        raise error("model", data, "a mapping")
-    state = _state("model.state", data.get("state") or "present")
-    given = {key: value for key, value in data.items() if key not in ("state", "check") and value not in (None, "")}
-    if state == "absent":
-        given = dict({"version": "-", "source": "/-"}, **given)
-    return state, _spec.check_model("model", given)
 
 
 def carry_out(node: Node, data: t.Any) -> Result:

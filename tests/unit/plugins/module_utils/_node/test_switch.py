@@ -8,6 +8,7 @@ told, die of one that is called so, and are started by the engine, or not, as th
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import os
@@ -24,7 +25,6 @@ from ansible_collections.physical_ai.edge.plugins.module_utils._core import spec
 from ansible_collections.physical_ai.edge.plugins.module_utils._core.request import Request
 from ansible_collections.physical_ai.edge.plugins.module_utils._core.state import REVERT_STEPS, SWITCH_STEPS
 from ansible_collections.physical_ai.edge.plugins.module_utils._node import (
-    change,
     faults,
     files,
     models,
@@ -137,7 +137,7 @@ class FakeEngine(Engine):
     def exec(self, name: str, command: t.Sequence[str], timeout: float) -> Done:
         self._up()
         loaded = self.have[name]["loaded"] if self.have[name]["running"] else ""
-        return Done(0 if loaded in (OLD, NEW) else 1, "", f"the model is {loaded!r}")
+        return Done(0 if loaded not in (BAD, DEADLY, "") else 1, "", f"the model is {loaded!r}")
 
     def image(self, reference: str) -> t.Optional[Image]:
         return Image("sha256:i", (), 0)
@@ -230,7 +230,7 @@ class Box:
 @pytest.fixture
 def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Box:
     monkeypatch.setattr(files, "sync_file_system", lambda dummy: None)
-    monkeypatch.setattr(change.files, "sync_file_system", lambda dummy: None)
+    monkeypatch.setattr(os, "fsync", lambda dummy: None)  # nothing here is cut off from its power
     monkeypatch.setattr(probes, "_forget_neighbour", lambda dummy: None)
     found = Box(tmp_path, monkeypatch)
     result = found.deploy(OLD)
@@ -253,7 +253,7 @@ def test_another_model_keeps_the_container_and_is_served(box: Box) -> None:
 
 def test_the_files_are_links_and_old_versions_go(box: Box) -> None:
     for content in (NEW, OLD + NEW, OLD):
-        box.deploy(content, probes={})
+        box.deploy(content)
     mount = Path(box.paths.model_mounts, box.container, "m")
     assert {item.name for item in mount.iterdir()} == {
         "current",
@@ -279,6 +279,15 @@ def test_a_bad_model_goes_back_by_itself_and_is_remembered(box: Box, content: st
     )
     again = box.deploy(content)
     assert (again["class"], again["cause"]) == ("refused", "remembered")
+
+
+def test_the_lock_of_a_container_that_is_kept_stays_its_own(box: Box) -> None:
+    lock = {"update_lock": {"max_wait": "0s", "then": "swap"}}
+    box.deploy(OLD, **lock)
+    path = Path(box.paths.update_lock("t", "app"))
+    path.write_text("busy", encoding="utf-8")
+    assert box.deploy(BAD, **lock)["class"] == "reverted" and path.exists()
+    assert box.deploy(NEW, **lock)["class"] == "success" and path.exists()
 
 
 def test_a_model_that_is_not_there_touches_nothing(box: Box) -> None:
@@ -413,6 +422,17 @@ def test_what_dies_during_a_change_that_goes_on(
     assert box.serves == box.committed and box.shown() == box.committed
 
 
+@pytest.mark.parametrize("way", ["engine", "container"])
+def test_what_ends_between_the_commit_and_the_restart_policy_is_started(
+    box: Box, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    before = box.container
+    stop_at(monkeypatch, "commit:after", lambda: WAYS[way](box))
+    assert box.deploy(NEW)["class"] == "success"
+    assert box.container == before and box.serves == NEW
+    box.well()
+
+
 @pytest.mark.parametrize("cut", ["unlink", "symlink", "rename"])
 def test_cut_off_between_the_link_and_the_signal(box: Box, monkeypatch: pytest.MonkeyPatch, cut: str) -> None:
     """Within the step, where no point is: on the way forward, and once more on the way back."""
@@ -430,10 +450,8 @@ def test_cut_off_between_the_link_and_the_signal(box: Box, monkeypatch: pytest.M
         os.symlink("nowhere", mount / ".current.new")
     for what in (lambda: box.deploy(NEW), lambda: program.recover(box.node)):
         monkeypatch.setattr(os, cut, once)
-        try:
+        with contextlib.suppress(KillError):
             what()
-        except KillError:
-            pass
         monkeypatch.setattr(os, cut, real)
     program.recover(box.node)
     box.well()
