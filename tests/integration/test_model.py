@@ -20,7 +20,7 @@ if t.TYPE_CHECKING:
 HOST = "lulea-cam01"
 CONTENT = b"a model\n"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
-MODEL = {"name": "digits", "version": "7", "source": "/srv/staged/digits-7.bin", "sha256": SHA256}
+MODEL: dict[str, t.Any] = {"name": "digits", "version": "7", "source": "/srv/staged/digits-7.bin", "sha256": SHA256}
 STORED = f"/var/lib/physical-ai/models/sha256/{SHA256}/digits-7.bin"
 
 
@@ -47,7 +47,7 @@ def test_a_model_is_brought_once_and_let_go_once(staged: Lab) -> None:
     assert not call(staged, HOST, "model", **MODEL)["changed"]
     node.exec("edge models --collect")
     assert "pinned as digits 7" in node.exec("edge models").stdout
-    gone = {"name": "digits", "sha256": SHA256, "state": "absent"}
+    gone: dict[str, t.Any] = {"name": "digits", "sha256": SHA256, "state": "absent"}
     assert call(staged, HOST, "model", check=True, **gone)["changed"]
     assert not node.exec(["test", "-e", STORED], check=False).returncode
     assert call(staged, HOST, "model", **gone)["changed"]
