@@ -41,7 +41,7 @@ options:
     elements: dict
     required: true
   models:
-    description: The models of the release, each with C(name), C(version), C(source) and C(sha256).
+    description: The models of the release, each with C(name), C(version), C(source) and C(sha256), and where there are any C(mirrors).
     type: list
     elements: dict
     default: []

@@ -198,7 +198,7 @@ def test_a_model_file_that_is_missing_or_another(tenant: Tenant, figure: Figure)
         "verify",
         "model digits 7",
         "has sha256",
-        "the release says aaaaaaaaaaaa",
+        "aaaaaaaaaaaa... is wanted",
     )
 
 

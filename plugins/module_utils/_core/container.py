@@ -18,7 +18,8 @@ BRIDGES = "edge-"
 
 @dataclass(frozen=True)
 class Place:
-    """Where the parts of one container lie on the node, and what the engine is like."""
+    """Where the parts of one container lie on the node, and what the engine is like. Files and models are known by where they
+    are mounted, volumes by name."""
 
     container: str
     tenant: str
@@ -95,7 +96,7 @@ def _mounts(spec: t.Mapping[str, t.Any], place: Place) -> t.List[str]:
     for entry in spec["files"]:
         arguments += ["--volume", f"{place.files[entry['path']]}:{entry['path']}:ro"]
     for entry in spec["models"]:
-        arguments += ["--volume", f"{place.models[entry['name']]}:{entry['mount']}:ro"]
+        arguments += ["--volume", f"{place.models[entry['mount']]}:{entry['mount']}:ro"]
     for entry in spec["volumes"]:
         arguments += ["--volume", f"{place.volumes[entry['name']]}:{entry['mount']}"]
     # runc before 1.2 sets the mode to that of the image's own directory: then only its owner can write there.

@@ -11,15 +11,17 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
+from . import models as _models
 from . import spec as _spec
 from .state import Deployment, Refusal, State, Tenant
 
-KEEP, SWAP, REPAIR, REMOVE = "keep", "swap", "repair", "remove"
+KEEP, SWAP, SWITCH, REPAIR, REMOVE = "keep", "swap", "switch", "repair", "remove"
 
 
 @dataclass(frozen=True)
 class Change:
-    """One workload: `swap` brings a new specification, `repair` brings the current one back, `remove` ends it."""
+    """One workload: `swap` brings a new specification, `switch` only other models to the container that runs, `repair`
+    brings the current one back, `remove` ends it."""
 
     name: str
     action: str
@@ -85,7 +87,8 @@ def _mark_hidden(change: Change, after: t.Dict[str, t.Any]) -> None:
 def _change(name: str, spec: dict, current: t.Optional[Deployment], running: t.Collection[str]) -> Change:
     spec_digest = _spec.digest(spec)
     if current is None or current.spec_digest != spec_digest:
-        return Change(name, SWAP, current, spec, spec_digest)
+        kept = current is not None and current.container in running and _models.switchable(current.spec, spec)
+        return Change(name, SWITCH if kept else SWAP, current, spec, spec_digest)
     action = KEEP if current.container in running else REPAIR
     return Change(name, action, current, spec, spec_digest)
 
@@ -116,7 +119,7 @@ def plan(
         workload = have.workloads.get(spec["name"])
         change = _change(spec["name"], spec, workload.current if workload else None, running)
         refusal = workload.refusal(change.spec_digest) if workload else None
-        if change.action == SWAP and refusal is not None and not force:
+        if change.action in (SWAP, SWITCH) and refusal is not None and not force:
             refused.append((change.name, refusal))
         changes.append(change)
     undeclared = _removals(have, [spec["name"] for spec in specs])

@@ -14,6 +14,7 @@ import json
 import typing as t
 
 from . import idle
+from . import models as _models
 from .fields import SpecError, error, mapping, show
 from .spec_fields import MODEL, PROBES, WORKLOAD, cidr, name, version
 
@@ -48,9 +49,9 @@ def canonical(value: t.Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
-def digest(value: t.Any) -> str:
-    """'sha256:...' of a value's canonical JSON."""
-    return "sha256:" + hashlib.sha256(canonical(value).encode("utf-8")).hexdigest()
+def digest(spec: t.Mapping[str, t.Any]) -> str:
+    """'sha256:...' of what a rendered specification is known by: where its models come from does not count."""
+    return "sha256:" + hashlib.sha256(canonical(_models.identity(spec)).encode("utf-8")).hexdigest()
 
 
 def _place(index: int, item: t.Any) -> str:
@@ -209,13 +210,20 @@ def render(workloads: t.Any, models: t.Any = None, networks: t.Optional[t.Mappin
         raise error("workloads", workloads, "a list")
     known: t.Dict[str, dict] = {}
     for index, item in enumerate(models or []):
-        checked = _model(f"models[{index}]", item)
+        checked = check_model(f"models[{index}]", item)
         if checked["name"] in known:
             raise SpecError(f"models[{index}]: the name '{checked['name']}' is used twice")
         known[checked["name"]] = checked
     specs = [_one(index, item, known, networks or {}) for index, item in enumerate(workloads)]
     _conflicts(specs)
     return order(specs)
+
+
+def check_model(where: str, value: t.Any) -> dict:
+    """A model with its defaults."""
+    checked = _model(where, value)
+    checked.setdefault("file", _models.file_name(checked))
+    return checked
 
 
 def check_tenant(value: t.Any) -> str:

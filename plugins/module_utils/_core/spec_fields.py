@@ -67,6 +67,16 @@ def _source(where: str, value: t.Any) -> str:
     return text(r"(file:///|https?://|/).+", "a path on the node or a file:, http: or https: address")(where, value)
 
 
+def _mirror(where: str, value: t.Any) -> str:
+    wanted = "a path on the node or a file:, http: or https: address; one that ends with / is a folder"
+    return text(r"(file:///|https?://|/).*", wanted)(where, value)
+
+
+def _file_name(where: str, value: t.Any) -> str:
+    wanted = "a file name of at most 200 letters, digits and . _ + -"
+    return text(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,199}", wanted)(where, value)
+
+
 def cidr(where: str, value: t.Any) -> str:
     try:
         return str(ipaddress.ip_network(value, strict=False))
@@ -363,6 +373,17 @@ WORKLOAD: t.Dict[str, Field] = {
                 {
                     "name": Field(name, required=True, doc="a model of the release"),
                     "mount": Field(absolute, required=True, doc="directory in the container, read-only"),
+                    "on_change": Field(
+                        choice("restart", "signal"),
+                        default="restart",
+                        doc="restart: another model is another container; signal: the container is kept, finds the model in "
+                        "`MOUNT/current/`, and is told of another one by `signal`",
+                    ),
+                    "signal": Field(
+                        choice("SIGHUP", "SIGUSR1", "SIGUSR2", "SIGWINCH"),
+                        default="SIGHUP",
+                        doc="what tells the container's first process that the model is another one",
+                    ),
                 }
             )
         ),
@@ -493,5 +514,12 @@ MODEL: t.Dict[str, Field] = {
     "name": Field(name, required=True, doc="name of the model"),
     "version": Field(scalar, required=True, doc="its version"),
     "source": Field(_source, required=True, doc="where the node finds it: a path, file:, http: or https:"),
+    "mirrors": Field(
+        listing(_mirror),
+        default=[],
+        doc="where to look first, in this order, before `source`: addresses of the file, or, with a / at the end, of a folder that "
+        "has it under the last part of `source`",
+    ),
     "sha256": Field(_sha_hex, required=True, doc="digest of the file"),
+    "file": Field(_file_name, doc="name of the file in the container; by default the last part of `source`"),
 }

@@ -37,6 +37,22 @@ STEPS = (
 )
 """The steps of a change, in order. With `stop_then_fetch`, `stop_old` comes before `fetch`."""
 
+SWITCH_STEPS = (
+    "admit",
+    "fetch",
+    "verify",
+    "hold",
+    "prepare",
+    "switch",
+    "startup_probe",
+    "steady_probe",
+    "disarm_old",
+    "commit",
+    "arm_new",
+    "collect",
+)
+"""Those of a change that only brings other models to containers that are kept."""
+
 REVERT_STEPS = ("revert_stop_new", "revert_data", "revert_start_old", "revert_probe_old", "revert_record")
 """The steps that bring the old version back; a start after a power cut takes the same ones."""
 
@@ -141,12 +157,18 @@ class Entry:
     started: bool = False
     snapshots: t.Dict[str, str] = field(default_factory=dict)
 
+    @property
+    def switches(self) -> bool:
+        """Whether the container is kept and only its models are others."""
+        return self.old is not None and self.new is not None and self.old.container == self.new.container
+
 
 @dataclass
 class Journal:
     """A change in flight. Until `committed` the old containers are what must run, after it the new ones.
 
     `waiting` is what the swap waits for: `workload`, `what`, `reason`, `since` and `until` by the node's clock, `then`.
+    Of an entry that switches models they are the same one, and what counts is which models it is shown.
     """
 
     id: str
@@ -159,6 +181,10 @@ class Journal:
     committed: bool = False
     signer: t.Dict[str, str] = field(default_factory=dict)
     waiting: t.List[t.Dict[str, t.Any]] = field(default_factory=list)
+
+    def trial(self) -> t.List[Deployment]:
+        """Those that have a container of their own on trial."""
+        return [entry.new for entry in self.entries if entry.new is not None and not entry.switches]
 
 
 @dataclass
@@ -193,6 +219,25 @@ class State:
             for deployment in (entry.old, entry.new):
                 if deployment is not None:
                     yield deployment
+
+    def model_users(self) -> t.Dict[str, t.List[str]]:
+        """sha256 of a model -> who needs it: `tenant/workload`, with what kind of version where it is not the current one."""
+        found: t.Dict[str, t.List[str]] = {}
+
+        def note(who: str, deployment: t.Optional[Deployment]) -> None:
+            for model in deployment.spec["models"] if deployment is not None else ():
+                users = found.setdefault(model["sha256"], [])
+                if who not in users:
+                    users.append(who)
+
+        for tenant_name, tenant in sorted(self.tenants.items()):
+            for name, workload in sorted(tenant.workloads.items()):
+                note(f"{tenant_name}/{name}", workload.current)
+                note(f"{tenant_name}/{name} (previous version)", workload.previous)
+        for entry in self.journal.entries if self.journal else ():
+            for deployment in (entry.old, entry.new):
+                note(f"{self.journal.tenant if self.journal else ''}/{entry.name} (change under way)", deployment)
+        return found
 
 
 def dump(state: State) -> str:

@@ -6,18 +6,17 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import typing as t
 
 from .._core import admission, tenants
 from .._core.fields import SpecError
-from .._core.plan import Change
+from .._core.plan import SWITCH, Change
 from .._core.state import Deployment, State
-from . import files, registry
+from . import files, models, registry
 from .archive import OciImage
 from .engine import Engine, Info
 from .errors import NodeError
-from .fetch import Fetcher, model_directory
+from .fetch import Fetcher
 from .files import Paths, free_bytes, tree_bytes
 from .grants import Granter, ram_bytes
 
@@ -93,19 +92,8 @@ def _image_bytes(
 
 
 def _model_bytes(paths: Paths, spec: t.Mapping[str, t.Any]) -> int:
-    total = 0
-    for model in spec["models"]:
-        source = model["source"]
-        path = source[len("file://") :] if source.startswith("file://") else source
-        if not path.startswith("/") or os.path.isdir(model_directory(paths, model)):
-            continue
-        if not os.path.isfile(path):
-            raise NodeError(
-                "fetch",
-                f"model {model['name']} {model['version']}: the file {path} is not on this node: copy it there or correct `source`",
-            )
-        total += os.path.getsize(path)
-    return total
+    """Of those that are copied from the node itself. What comes from elsewhere tells its size when it begins to come."""
+    return sum(models.local_size(paths, model) for model in spec["models"])
 
 
 def _volume_bytes(paths: Paths, tenant: str, spec: t.Mapping[str, t.Any]) -> t.Tuple[int, int]:
@@ -154,6 +142,12 @@ def wishes(
     return result
 
 
+def _more_models(paths: Paths, spec: t.Optional[t.Mapping[str, t.Any]]) -> admission.Wish:
+    """What a container that is kept needs for its new models."""
+    name, size = (spec["name"], _model_bytes(paths, spec)) if spec is not None else ("", 0)
+    return admission.Wish(name, 0.0, 0, image=0, model=size, volumes=0, snapshots=0, ports=())
+
+
 def policy(paths: Paths) -> tenants.Policy:
     try:
         return tenants.parse(paths.tenants, files.read_json(paths.tenants, None))
@@ -163,15 +157,15 @@ def policy(paths: Paths) -> tenants.Policy:
 
 def _disk_of(engine: Engine, paths: Paths, deployment: Deployment) -> int:
     image = engine.image(deployment.image_id) if deployment.image_id else None
-    models = sum(tree_bytes(model_directory(paths, model)) for model in deployment.spec["models"])
-    return (image.size if image else 0) + models + sum(volume["size"] for volume in deployment.spec["volumes"])
+    stored = sum(tree_bytes(models.directory(paths, model)) for model in deployment.spec["models"])
+    return (image.size if image else 0) + stored + sum(volume["size"] for volume in deployment.spec["volumes"])
 
 
 def _new_disk(engine: Engine, fetcher: Fetcher, paths: Paths, wish: admission.Wish, spec: t.Mapping[str, t.Any]) -> int:
     image = engine.image(fetcher.have(spec) or f"{spec['image']}@{spec['digest']}")
-    models = sum(tree_bytes(model_directory(paths, model)) for model in spec["models"]) or wish.model
+    stored = sum(tree_bytes(models.directory(paths, model)) for model in spec["models"]) or wish.model
     size = image.size if image else wish.image * admission.UNPACK
-    return size + models + sum(volume["size"] for volume in spec["volumes"])
+    return size + stored + sum(volume["size"] for volume in spec["volumes"])
 
 
 def _use(
@@ -208,8 +202,12 @@ class Admission:
     def ask(self, state: State, changes: t.Sequence[Change]) -> t.List[str]:
         """A line for each thing that does not fit now.
 
+        A container that is kept has what it needs, GPUs and all: only its new models need room.
+
         :raises NodeError: contract, where the node lacks something that is required.
         """
+        switching = [_more_models(self._paths, change.spec) for change in changes if change.action == SWITCH]
+        changes = [change for change in changes if change.action != SWITCH]
         policy_now = policy(self._paths)
         granter = Granter(self._paths, state, self._info, self._tenant, changes)
         answer = granter.allocate(policy_now.across_tenants)
@@ -219,16 +217,23 @@ class Admission:
         self.grants = {name: granter.grants(name, ids) for name, ids in answer.chosen.items()}
         asked = wishes(self._engine, self._fetcher, self._paths, self._tenant, changes, self.grants)
         have = capacity(self._engine, self._info, self._paths, state, changes)
-        lines = [*answer.misfits, *admission.refusals(have, asked)]
+        lines = [*answer.misfits, *admission.refusals(have, [*asked, *switching])]
         if policy_now.shares is not None:
-            lines += self._beyond_share(policy_now, state, changes, asked)
+            more = sum(wish.disk for wish in switching)
+            lines += self._beyond_share(policy_now, state, changes, asked, more)
         return lines
 
     def _beyond_share(
-        self, shares: tenants.Policy, state: State, changes: t.Sequence[Change], asked: t.Sequence[admission.Wish]
+        self,
+        shares: tenants.Policy,
+        state: State,
+        changes: t.Sequence[Change],
+        asked: t.Sequence[admission.Wish],
+        more_disk: int,
     ) -> t.List[str]:
         moving = {change.name for change in changes}
         kept = [item for tenant, name, item in state.deployments() if tenant == self._tenant and name not in moving]
         specs = [change.spec for change in changes if change.spec is not None]
         use = _use(self._engine, self._fetcher, self._paths, kept, list(zip(specs, asked)), self.grants)
+        use.disk += more_disk
         return tenants.refusals(shares, self._tenant, specs, use)

@@ -16,10 +16,10 @@ import time
 import typing as t
 
 from .._core import outcome
-from .._core.plan import REMOVE, REPAIR, Change, Plan
+from .._core.plan import REMOVE, REPAIR, SWITCH, Change, Plan
 from .._core.request import FETCH, Request
 from .._core.state import Deployment, Entry, Journal, Refusal, State, Tenant, Workload
-from . import admit, baseline, data, files, moment
+from . import admit, baseline, data, files, moment, switch
 from .engine import Info
 from .errors import REMEMBERED, NodeError, about
 from .fetch import Fetcher
@@ -104,7 +104,7 @@ class Transaction:
         admission = admit.Admission(node.engine, self._info, node.paths, self._fetcher, self._request.tenant)
         if admission.ask(self._state, todo):
             # What failed before was kept for another try. Where it is in the way, it goes.
-            node.collect(self._state, self._info, spare_fetched=False)
+            node.collect(self._state, self._info, short=True)
             lines = admission.ask(self._state, todo)
             if lines:
                 raise NodeError("admit", "; ".join(lines))
@@ -115,6 +115,9 @@ class Transaction:
     def _entry(self, change: Change) -> Entry:
         if change.spec is None or change.action == REMOVE:
             return Entry(change.name, old=change.old)
+        if change.action == SWITCH and change.old is not None:
+            known = (change.spec, change.spec_digest, self._request.release, self._state.sequence)
+            return Entry(change.name, old=change.old, new=switch.deployment(change.old, *known))
         deployment = Deployment(
             spec=change.spec,
             spec_digest=change.spec_digest,
@@ -136,7 +139,11 @@ class Transaction:
 
     @staticmethod
     def _fetches_first(entry: Entry) -> bool:
-        return entry.old is None or (entry.new is not None and entry.new.spec["swap"] == "fetch_then_stop")
+        return (
+            entry.old is None
+            or entry.switches
+            or (entry.new is not None and entry.new.spec["swap"] == "fetch_then_stop")
+        )
 
     def _fetch(self, entries: t.Sequence[Entry]) -> None:
         self._journal.fetching = sorted({entry.new.image_ref for entry in entries if entry.new is not None})
@@ -207,12 +214,18 @@ class Transaction:
         if entry.new is None:
             return
         with about(entry.name):
+            if entry.switches:
+                switch.link(self._node.paths, entry.new)
+                return
             self._node.create(self._info, self._request.tenant, entry.new)
 
     # -- the swap ---------------------------------------------------------------------------------------------------
 
     def _swap(self, entry: Entry) -> None:
         with about(entry.name):
+            if entry.switches:
+                self._switch(entry)
+                return
             self._stop_old(entry)
             if entry.new is None:
                 return
@@ -222,6 +235,14 @@ class Transaction:
                     self._create(entry)
             self._snapshot(entry)
             self._start_new(entry)
+
+    def _switch(self, entry: Entry) -> None:
+        """Nothing is stopped: the container is shown its new models, told so, and must pass its probes with them."""
+        self._touched.append(entry)
+        entry.started = True
+        with self._steps("switch", entry.name):
+            switch.forward(self._node.paths, self._node.engine, self._info.root, entry)
+        self._probe_startup(entry)
 
     def _stop_old(self, entry: Entry) -> None:
         self._touched.append(entry)
@@ -247,10 +268,15 @@ class Transaction:
             if self._request.revert and entry.snapshots:
                 data.exchange(self._node.paths, self._request.tenant, self._target(entry))
             self._node.engine.start(entry.new.container)
-        with self._steps("startup_probe", entry.name):
-            self._prober(entry, entry.new.spec["probes"].get("startup", {})).until_healthy()
+        self._probe_startup(entry)
         if entry.name in self._stopped_at:
             self._report.gap(entry.name, time.monotonic() - self._stopped_at[entry.name])
+
+    def _probe_startup(self, entry: Entry) -> None:
+        if entry.new is None:
+            return
+        with self._steps("startup_probe", entry.name):
+            self._prober(entry, entry.new.spec["probes"].get("startup", {})).until_healthy()
 
     def _target(self, entry: Entry) -> Deployment:
         previous = self._state.tenant(self._request.tenant).workloads[entry.name].previous
@@ -289,7 +315,8 @@ class Transaction:
     def _disarm_old(self) -> None:
         engine = self._node.engine
         have = {item.name for item in engine.containers()}
-        olds = [entry.old.container for entry in self._journal.entries if entry.old and entry.old.container in have]
+        replaced = [entry.old for entry in self._journal.entries if entry.old and not entry.switches]
+        olds = [item.container for item in replaced if item.container in have]
         engine.restart_policy("no", *olds)
         beside = [item.name for item in (engine.inspect(*olds) if olds else []) if item.running]
         if beside or engine.birth() != self._engine_born:
@@ -317,9 +344,11 @@ class Transaction:
         """After the commit nothing goes back: what cannot be done now is done by the next recovery."""
         try:
             with self._steps("arm_new"):
-                self._node.engine.restart_policy(
-                    "always", *[entry.new.container for entry in self._journal.entries if entry.new is not None]
-                )
+                news = [entry.new.container for entry in self._journal.entries if entry.new is not None]
+                self._node.engine.restart_policy("always", *news)
+                for item in self._node.engine.inspect(*news) if news else []:
+                    if not item.running:  # it ended after it was proven, while nothing would start it again
+                        self._node.engine.start(item.name)
             with self._steps("collect"):
                 self._state.journal = None
                 self._node.limit_ports(self._state)
@@ -391,7 +420,6 @@ class Transaction:
     def _forget_trial(self) -> None:
         self._node.give_reserve()
         journal, self._state.journal = self._state.journal, None
-        for entry in journal.entries if journal else []:
-            if entry.new is not None:
-                self._node.forget_container(entry.new.container)
+        for item in journal.trial() if journal else []:
+            self._node.forget_container(item.container)
         self._node.limit_ports(self._state)

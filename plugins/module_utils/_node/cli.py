@@ -14,7 +14,7 @@ import typing as t
 
 from .._core import outcome
 from .._core.request import Request, RequestError, read
-from . import devices, holds, launch, lease, ledger, program
+from . import devices, holds, launch, lease, ledger, model_requests, program
 from .errors import NodeError
 from .files import read_json
 from .node import Node
@@ -29,6 +29,7 @@ EPILOG = """examples:
   edge release quality/inspection --now   swap now, whatever is not idle
   edge revert quality/inspection   back to the version before
   edge devices                     cameras, ports and PLCs by the site's names
+  edge models                      models that are here, and who uses them
   edge ledger                      what became of this node, in order
   edge health quality              whether what runs is healthy now
 """
@@ -214,6 +215,25 @@ def _devices(node: Node, arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _model(node: Node, arguments: argparse.Namespace) -> int:
+    given = json.load(sys.stdin) if arguments.request == "-" else read_json(arguments.request, None)
+    _print(model_requests.carry_out(node, given))
+    return 0
+
+
+def _models(node: Node, arguments: argparse.Namespace) -> int:
+    rows = model_requests.collect(node) if arguments.collect else model_requests.overview(node)
+    if arguments.json:
+        _print(rows)
+        return 0
+    lines = model_requests.lines(rows, lambda when: time.strftime("%Y-%m-%d", time.localtime(when)))
+    if arguments.collect and rows:
+        _say("removed:")
+    for line in _table(lines) if rows else ["nothing to remove" if arguments.collect else "no model is here"]:
+        _say(line)
+    return 0
+
+
 def _limit(node: Node, arguments: argparse.Namespace) -> int:
     node.limit_tenants(node.engine.info().cgroup_driver, node.store.load())
     return 0
@@ -383,8 +403,12 @@ def _parser() -> argparse.ArgumentParser:
         ("apply", _apply, "carry a request out, here and now (for the unit)"),
         ("plan", _plan, "what a request would change"),
         ("submit", _submit, "carry a request out in a unit of its own and wait"),
+        ("model", _model, "fetch and pin a model, or let it go (for the module model)"),
     ):
         add(name, function, text).add_argument("request", help="file, or - for standard input")
+    command = add("models", _models, "models that are here, and who uses them")
+    command.add_argument("--json", action="store_true", help="as JSON")
+    command.add_argument("--collect", action="store_true", help="remove those that nobody uses, and say which")
     add("limit", _limit, "set the limits of the shares of tenants (for the role tenants)")
     add("recover", _recover, "make what runs equal to what was committed").add_argument(
         "--ended", action="store_true", help="called by a unit that ended"

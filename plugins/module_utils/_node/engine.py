@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import time
 import typing as t
 from dataclasses import dataclass, field
@@ -227,6 +229,17 @@ class Engine:
         done = self._call("kill", name)
         if done.code != 0 and "is not running" not in done.err and "No such container" not in done.err:
             raise NodeError("engine", f"container {name} cannot be ended: {done.said}")
+
+    def signal(self, name: str, signals: t.Sequence[str]) -> None:
+        """Sends signals to the first process of a container; one that has ended is fine, whoever asks it next finds out.
+
+        Not by `docker kill`: after that, of whatever signal, the engine does not start a container again that ends by itself.
+        """
+        found = self.inspect(name) if signals else []
+        if found and found[0].running and found[0].pid:
+            for item in signals:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(found[0].pid, getattr(signal, item))
 
     def remove(self, *names: str) -> None:
         done = self._call("rm", "--force", "--volumes", *names, timeout=120)

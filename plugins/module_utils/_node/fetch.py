@@ -5,21 +5,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import hashlib
-import http.client
-import os
-import socket
 import time
 import typing as t
-import urllib.error
-import urllib.request
 
+from . import models
 from .archive import OciImage
 from .engine import Engine, Image, Info
 from .errors import NodeError
-from .files import Paths, make_directory, remove_tree, sync_file_system
+from .files import Paths, sync_file_system
 
 _TRIES = 3
 _BACK_OFF = 2.0
@@ -124,76 +118,8 @@ class Fetcher:
         return found
 
     def model(self, model: t.Mapping[str, t.Any]) -> str:
-        """Brings one model into the store and returns its directory: content-addressed, read-only, whole."""
-        directory = model_directory(self._paths, model)
-        if os.path.isdir(directory):
-            return directory
-        staging = directory + ".new"
-        remove_tree(staging)
-        make_directory(staging, 0o755)
-        target = os.path.join(staging, os.path.basename(model["source"].rstrip("/")) or "model")
-        try:
-            found = _copy(model, target)
-            if found != model["sha256"]:
-                raise NodeError(
-                    "verify",
-                    f"model {model['name']} {model['version']}: {model['source']} has sha256 {found[:12]}..., "
-                    f"the release says {model['sha256'][:12]}...: publish the right file or correct the release",
-                )
-            os.chmod(target, 0o444)
-            sync_file_system(staging)
-            os.rename(staging, directory)
-        except OSError as exc:
-            raise NodeError(
-                "fetch",
-                f"model {model['name']} {model['version']}: {model['source']} cannot be stored: {exc.strerror or exc}",
-            ) from None
-        finally:
-            remove_tree(staging)
-        sync_file_system(self._paths.models)
-        return directory
-
-
-def model_directory(paths: Paths, model: t.Mapping[str, t.Any]) -> str:
-    return f"{paths.models}/{model['sha256']}"
-
-
-def _copy(model: t.Mapping[str, t.Any], target: str) -> str:
-    """Copies and returns the sha256 in hexadecimal."""
-    source = model["source"]
-    summed = hashlib.sha256()
-    with contextlib.ExitStack() as stack:
-        sink = stack.enter_context(open(target, "wb"))
-        for chunk in _chunks(model, source, stack):
-            summed.update(chunk)
-            sink.write(chunk)
-    return summed.hexdigest()
-
-
-def _chunks(model: t.Mapping[str, t.Any], source: str, stack: contextlib.ExitStack) -> t.Iterator[bytes]:
-    path = source[len("file://") :] if source.startswith("file://") else source
-    try:
-        if path.startswith("/"):
-            handle: t.Any = stack.enter_context(open(path, "rb"))  # noqa: SIM115
-        else:
-            handle = stack.enter_context(urllib.request.build_opener().open(source, timeout=60))
-        while True:
-            chunk = handle.read(1 << 20)
-            if not chunk:
-                return
-            yield chunk
-    except FileNotFoundError:
-        raise NodeError(
-            "fetch",
-            f"model {model['name']} {model['version']}: the file {path} is not on this node: copy it there or correct `source`",
-        ) from None
-    except (urllib.error.URLError, http.client.HTTPException, socket.timeout) as exc:
-        reason = " ".join(str(getattr(exc, "reason", "") or exc or type(exc).__name__).split())
-        raise NodeError(
-            "fetch",
-            f"model {model['name']} {model['version']}: {source} cannot be fetched: {reason}. "
-            "Is its server up and is `source` right? What runs is left as it is.",
-        ) from None
+        """Brings one model into the store and returns its directory."""
+        return models.bring(self._paths, model)
 
 
 def _advice(said: str) -> str:

@@ -47,6 +47,32 @@ class Paths:
         return self.state_directory + "/models/sha256"
 
     @property
+    def model_parts(self) -> str:
+        """What has come so far of models that are being fetched."""
+        return self.state_directory + "/models/staging"
+
+    @property
+    def model_mounts(self) -> str:
+        """What containers see of models that change under them. On the file system of the models: the files are links."""
+        return self.state_directory + "/models/mounts"
+
+    @property
+    def model_pins(self) -> str:
+        return self.state_directory + "/models/pins.json"
+
+    @property
+    def model_names(self) -> str:
+        return self.state_directory + "/models/names.json"
+
+    @property
+    def model_locks(self) -> str:
+        return self.run + "/models"
+
+    @property
+    def pins_lock(self) -> str:
+        return self.run + "/models/pins.lock"
+
+    @property
     def containers(self) -> str:
         return self.state_directory + "/containers"
 

@@ -14,11 +14,10 @@ from dataclasses import dataclass, field
 
 from .._core import container as _container
 from .._core.state import Deployment, State
-from . import admit, data, devices, faults, files, shares
+from . import admit, data, devices, faults, files, models, shares, switch
 from ._runner import run
 from .engine import Engine, Info, client_configuration
 from .errors import NodeError
-from .fetch import model_directory
 from .fetch import reference as image_reference
 from .files import Paths
 from .store import Store
@@ -63,6 +62,8 @@ class Node:
         by_runtime = [gpu["id"] for gpu in deployment.gpus if not gpu["cdi"]]
         env = directory + "/env"
         files.write_atomic(env, _container.env_file(spec, by_runtime))
+        switch.link(self.paths, deployment)
+        switch.put_right(self.paths, deployment)
         names = devices.known(self.paths) if "requires" in spec else {}
         place = _container.Place(
             container=deployment.container,
@@ -72,7 +73,7 @@ class Node:
             image=deployment.image_id,
             env_file=env,
             files=places,
-            models={model["name"]: model_directory(self.paths, model) for model in spec["models"]},
+            models=switch.places(self.paths, deployment),
             volumes=data.prepare(self.paths, tenant, spec, user),
             lock_directory=self.lock_directory(tenant, spec),
             cgroup_driver=info.cgroup_driver,
@@ -137,6 +138,7 @@ class Node:
     def forget_container(self, name: str) -> None:
         self.engine.remove(name)
         files.remove_tree(f"{self.paths.containers}/{name}")
+        switch.forget(self.paths, name)
 
     def limit_ports(self, state: State) -> None:
         """Loads the rules that say who may reach published ports; they are on disk for the next boot before they are loaded."""
@@ -179,13 +181,15 @@ class Node:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.paths.reserve)
 
-    def collect(self, state: State, info: Info, spare_fetched: bool = True) -> None:
-        """Removes what no kept version needs: containers, images, models, copies of volumes. Never the revert target.
+    def collect(self, state: State, info: Info, short: bool = False) -> None:
+        """Removes what no kept version needs: containers, images, copies of volumes. Never the revert target.
 
-        :param spare_fetched: what was brought for a change that is still to come stays too.
+        Models that nobody uses, and what was fetched for a change that is still to come, stay as long as there is room.
+
+        :param short: a change needs the disk.
         """
         self.give_reserve()
-        if not spare_fetched:
+        if short:
             state.fetched.clear()
         coming = [spec for specs in state.fetched.values() for spec in specs]
         kept = list(state.kept())
@@ -198,10 +202,8 @@ class Node:
             image_id = state.images.pop(reference)
             if image_id not in state.images.values():
                 self.engine.remove_image(reference) or self.engine.remove_image(image_id)
-        wanted = {model["sha256"] for spec in [*(item.spec for item in kept), *coming] for model in spec["models"]}
-        for name in os.listdir(self.paths.models) if os.path.isdir(self.paths.models) else []:
-            if name not in wanted:
-                files.remove_tree(f"{self.paths.models}/{name}")
+        switch.collect(self.paths, state)
+        models.collect(self.paths, state, everything=short)
         data.collect(self.paths, kept)
         self._collect_locks(state)
         for name, tenant in state.tenants.items():

@@ -9,10 +9,13 @@ The archive is the same, byte for byte, for the same sources: its digest says wh
 from __future__ import annotations
 
 import io
+import types
 import typing as t
 import zipfile
 
-# Importing them is what brings them onto the node along with a module.
+# Importing them is what brings them onto the node along with a module, and what makes them members below.
+# ruff: noqa: F401
+# pylint: disable=unused-import
 from .._core import (
     admission,
     baseline,
@@ -24,6 +27,8 @@ from .._core import (
     judge,
     judge_node,
     modbus,
+    model_request,
+    models,
     node_checks,
     opcua,
     outcome,
@@ -61,6 +66,7 @@ from . import (
     checkup,
     cli,
     data,
+    download,
     engine,
     errors,
     faults,
@@ -76,6 +82,7 @@ from . import (
     launch,
     lease,
     ledger,
+    model_requests,
     moment,
     network_discovery,
     node,
@@ -88,76 +95,21 @@ from . import (
     settle,
     shares,
     store,
+    switch,
     trust,
     version,
 )
 from . import baseline as node_baseline
 from . import devices as node_devices
 from . import idle as node_idle
+from . import models as node_models
 
-MEMBERS = (
-    *(
-        admission,
-        baseline,
-        container,
-        devices,
-        fields,
-        gpus,
-        idle,
-        judge,
-        judge_node,
-        modbus,
-        node_checks,
-        opcua,
-        outcome,
-        plan,
-        request,
-        signature,
-        spec,
-        spec_fields,
-        state,
-    ),
-    *(tenants, versions, xid),
-    *(block_yaml, cdi, disk, gpu_facts, gvcp, jetson, nvidia_smi, pci, proc_nvidia, shape, system, usb, v4l2, values),
-    *(
-        _runner,
-        admit,
-        archive,
-        change,
-        checkup,
-        cli,
-        data,
-        engine,
-        errors,
-        faults,
-        fetch,
-        files,
-        gpu_guard,
-        grants,
-        hardware,
-    ),
-    *(
-        hardware_devices,
-        hardware_tree,
-        kernel_log,
-        holds,
-        launch,
-        lease,
-        ledger,
-        moment,
-        network_discovery,
-        node,
-        node_baseline,
-        node_devices,
-        node_watch,
-        probe_kinds,
-        node_idle,
-        probes,
-        program,
-        registry,
-    ),
-    *(report, settle, shares, store, trust, version),
+MEMBERS = tuple(
+    found
+    for found in list(globals().values())
+    if isinstance(found, types.ModuleType) and ".module_utils._" in found.__name__
 )
+"""All that are imported above."""
 _SHEBANG = b"#!/usr/bin/env python3\n"
 _MAIN = "import sys\n\nfrom edge._node.cli import main\n\nsys.exit(main())\n"
 _EPOCH = (1980, 1, 1, 0, 0, 0)

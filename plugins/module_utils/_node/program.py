@@ -194,7 +194,7 @@ def _settle(node: Node, state: State, name: str) -> t.Dict[str, t.Any]:
     settler = Settler(node, state, Steps(node, state))
     settler.run()
     committed = journal.committed
-    new = [entry.new.container for entry in journal.entries if entry.new is not None]
+    new = [item.container for item in journal.trial()]
     state.journal = None
     if not committed:
         for container in new:

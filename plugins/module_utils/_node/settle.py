@@ -11,8 +11,9 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from .._core import models
 from .._core.state import Deployment, Journal, State
-from . import data
+from . import data, switch
 from .engine import Container, Info
 from .errors import NodeError, PortKept
 from .node import Node, Steps
@@ -53,6 +54,7 @@ class Settler:
         self.problems: t.List[str] = []
         self.started: t.List[str] = []
         self._have: t.Dict[str, Container] = {}
+        self._untold: t.Dict[str, t.List[str]] = {}
 
     def run(self) -> None:
         """:raises NodeError: engine, where the engine stays away; the journal then remains for the next run."""
@@ -63,10 +65,12 @@ class Settler:
             self._end_others({item.container for dummy, item in current})
         with self._steps("revert_data"):
             self._put_back()
+            self._put_models_back([item for dummy, item in current])
         with self._steps("revert_start_old"):
             for tenant, item in current:
                 self._node.lock_directory(tenant, item.spec)
             self._start(info, current)
+            self._tell()
         with self._steps("revert_probe_old"):
             self._probe()
 
@@ -97,11 +101,7 @@ class Settler:
 
     def _end_others(self, current: t.Collection[str]) -> None:
         journal = self._journal()
-        trial = {
-            entry.new.container: entry.new.spec
-            for entry in (journal.entries if journal else [])
-            if entry.new is not None
-        }
+        trial = {item.container: item.spec for item in (journal.trial() if journal else [])}
         self._end_old()
         for container in self._have.values():
             if container.name in current:
@@ -117,7 +117,7 @@ class Settler:
                 self._node.engine.stop(container.name, spec["stop_timeout"] if spec else 10)
         if journal is not None:
             for entry in journal.entries:
-                if entry.stopping or entry.started:
+                if (entry.stopping or entry.started) and not entry.switches:
                     self._node.forget_lock(journal.tenant, entry.name)
 
     def _end_old(self) -> None:
@@ -137,6 +137,25 @@ class Settler:
         journal = self._journal()
         for entry in journal.entries if journal else []:
             self.problems += [f"{entry.name}: {line}" for line in data.put_back(entry)]
+
+    def _put_models_back(self, current: t.Sequence[Deployment]) -> None:
+        """Before anything is started. A container that runs is told afterwards; also one whose models are right on disk, where
+        the change was cut off between them and the signal."""
+        journal = self._journal()
+        for item in current:
+            try:
+                if switch.put_right(self._node.paths, item):
+                    self._untold[item.container] = [entry["signal"] for entry in models.switched(item.spec)]
+            except NodeError as exc:
+                self.problems.append(f"{item.spec['name']}: {exc.message}")
+        for entry in journal.entries if journal else []:
+            if entry.old is not None and switch.doubtful(entry):
+                self._untold.setdefault(entry.old.container, switch.doubtful(entry))
+
+    def _tell(self) -> None:
+        for container, signals in self._untold.items():
+            if container not in self.started:
+                self._node.engine.signal(container, list(dict.fromkeys(signals)))
 
     def _start(self, info: Info, current: t.Sequence[t.Tuple[str, Deployment]]) -> None:
         try:

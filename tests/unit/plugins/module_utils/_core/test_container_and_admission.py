@@ -21,7 +21,7 @@ def place(**more: t.Any) -> container.Place:
         "image": "sha256:2",
         "env_file": "/e",
         "files": {"/etc/a": "/c/0"},
-        "models": {"m": "/models/x"},
+        "models": {"/m": "/models/x"},
         "volumes": {"state": "/v/data"},
         "lock_directory": "/l",
         "cgroup_driver": "systemd",

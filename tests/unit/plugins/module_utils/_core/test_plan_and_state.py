@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.physical_ai.edge.plugins.module_utils._core import plan, spec, state
+from ansible_collections.physical_ai.edge.plugins.module_utils._core import models, plan, spec, state
 from tests.unit.plugins.module_utils._core.specs import workload
 
 
@@ -143,3 +143,106 @@ def test_only_the_last_refusals_and_releases_are_remembered() -> None:
         tenant.remember_release(str(number), f"sha256:{number}")
     assert [item.sequence for item in workload_state.refused] == list(range(90, 100))
     assert list(tenant.releases) == [str(number) for number in range(50, 100)]
+
+
+# -- models
+
+
+def with_model(number: str = "1", source: str = "/srv/m.bin", **more: t.Any) -> dict:
+    """A specification whose one model has that number."""
+    entry: t.Dict[str, t.Any] = {"name": "m", "mount": "/m"}
+    entry.update({key: more.pop(key) for key in ("on_change", "signal") if key in more})
+    model: t.Dict[str, t.Any] = {"name": "m", "version": number, "source": source, "sha256": number * 64}
+    model.update({key: more.pop(key) for key in ("mirrors", "file") if key in more})
+    return spec.render([workload(models=[entry], **more)], [model])[0]
+
+
+def test_where_a_model_comes_from_is_no_change() -> None:
+    have = node(with_model(source="/srv/m.bin"))
+    for other in (with_model(source="https://far/m.bin"), with_model(mirrors=["http://near/"])):
+        assert make(have, other).todo == ()
+    assert make(have, with_model(source="/srv/other.bin")).todo, "the container sees another name"
+    assert make(have, with_model(source="/srv/other.bin", file="m.bin")).todo == ()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "action"),
+    [
+        ({}, {"number": "2"}, plan.SWAP),
+        ({"on_change": "signal"}, {"number": "2", "on_change": "signal"}, plan.SWITCH),
+        ({"on_change": "signal"}, {"on_change": "signal", "signal": "SIGUSR1"}, plan.SWITCH),
+        ({"on_change": "signal"}, {"number": "2", "on_change": "signal", "env": {"A": "1"}}, plan.SWAP),
+        ({}, {"on_change": "signal"}, plan.SWAP),
+        ({"on_change": "signal"}, {}, plan.SWAP),
+        ({}, {"signal": "SIGUSR1"}, plan.KEEP),
+        ({"on_change": "signal"}, {"on_change": "signal"}, plan.KEEP),
+    ],
+)
+def test_only_other_models_keep_the_container(old: dict, new: dict, action: str) -> None:
+    found = make(node(with_model(**old)), with_model(**new))
+    assert [item.action for item in found.changes] == [action]
+
+
+def test_a_container_that_does_not_run_is_swapped() -> None:
+    have = node(with_model(on_change="signal"))
+    assert [item.action for item in make(have, with_model("2", on_change="signal"), running=[]).todo] == [plan.SWAP]
+
+
+def test_a_refused_model_is_not_switched_to_again() -> None:
+    bad = with_model("2", on_change="signal")
+    refusal = state.Refusal(spec.digest(bad), bad["digest"], "2.0", "probe", "not healthy", 2)
+    have = node(with_model(on_change="signal"), refused=[refusal])
+    assert make(have, bad).refused == (("app", refusal),)
+
+
+def test_only_what_differs_is_signalled_and_each_signal_once() -> None:
+    entry = {"mount": "/m", "on_change": "signal", "signal": "SIGHUP", "file": "m"}
+
+    def three(*digits: str) -> dict:
+        signals = ("SIGHUP", "SIGHUP", "SIGUSR1")
+        entries = zip("abc", digits, signals)
+        return {"models": [dict(entry, name=name, sha256=digit, signal=told) for name, digit, told in entries]}
+
+    assert models.signals(three("1", "1", "1"), three("2", "2", "1")) == ["SIGHUP"]
+    assert models.signals(three("1", "1", "1"), three("1", "1", "2")) == ["SIGUSR1"]
+    assert models.signals(three("1", "1", "1"), three("1", "1", "1")) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ({}, ["https://far/a/m%20x.bin?key=1"]),
+        ({"mirrors": ["http://near/models/"]}, ["http://near/models/m%20x.bin", "https://far/a/m%20x.bin?key=1"]),
+        ({"mirrors": ["http://near/whole"]}, ["http://near/whole", "https://far/a/m%20x.bin?key=1"]),
+        ({"mirrors": ["https://far/a/m%20x.bin?key=1"]}, ["https://far/a/m%20x.bin?key=1"]),
+    ],
+)
+def test_mirrors_are_addresses_or_folders(given: dict, found: t.List[str]) -> None:
+    model = {"source": "https://far/a/m%20x.bin?key=1", **given}
+    assert models.addresses(model) == found
+    assert (models.file_name(model), models.shown(found[-1])) == ("m x.bin", "https://far/a/m%20x.bin")
+
+
+@pytest.mark.parametrize("source", ["https://far/", "file:///srv/..", "https://far/a%2F..", "https://far/a%00b", "/"])
+def test_a_source_without_a_usable_name_is_stored_under_another(source: str) -> None:
+    assert models.file_name({"source": source}) == "model"
+
+
+def test_who_uses_a_model_is_known_by_name() -> None:
+    have = node(with_model("1"), previous=deployment(with_model("2"), "edge-t-app-0"))
+    have.journal = state.Journal(
+        "id", "t", "2.0", "fetch", "boot", [state.Entry("app", new=deployment(with_model("3")))]
+    )
+    assert have.model_users() == {
+        "1" * 64: ["t/app"],
+        "2" * 64: ["t/app (previous version)"],
+        "3" * 64: ["t/app (change under way)"],
+    }
+
+
+def test_a_switch_has_no_container_on_trial() -> None:
+    old, new = deployment(with_model("1")), deployment(with_model("2"))
+    other = deployment(rendered(), "edge-t-b-2")
+    entries = [state.Entry("app", old=old, new=new), state.Entry("b", new=other), state.Entry("c", old=old)]
+    assert [entry.switches for entry in entries] == [True, False, False]
+    assert state.Journal("id", "t", "2.0", "fetch", "boot", entries).trial() == [other]

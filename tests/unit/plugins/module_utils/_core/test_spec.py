@@ -113,6 +113,8 @@ BAD: t.List[t.Tuple[str, t.Dict[str, t.Any], t.Tuple[str, ...]]] = [
         {"network": "host", "ports": [{"container": 1, "host": 2}]},
         (".ports[0]", "container 1 and host 2", "the same number"),
     ),
+    ("on_change", {"models": [{"name": "m", "mount": "/m", "on_change": "reload"}]}, ("on_change", "restart, signal")),
+    ("signal", {"models": [{"name": "m", "mount": "/m", "signal": "SIGKILL"}]}, ("signal", "SIGHUP, SIGUSR1")),
     ("unknown model", {"models": [{"name": "defect", "mount": "/m"}]}, ("no model 'defect'", "it has: none")),
     ("after nobody", {"after": ["db"]}, ("workload app", "'db'", "there are: app")),
     ("later: secrets", {"secrets": ["plc"]}, (".secrets", "does not handle")),
@@ -202,7 +204,17 @@ def test_a_model_brings_its_source_and_digest() -> None:
     model = {"name": "m", "version": 7, "source": "file:///srv/m.onnx", "sha256": "sha256:" + "0" * 64}
     (found,) = spec.render([workload(models=[{"name": "m", "mount": "/models"}])], [model])
     assert found["models"] == [
-        {"name": "m", "mount": "/models", "version": "7", "source": "file:///srv/m.onnx", "sha256": "0" * 64}
+        {
+            "name": "m",
+            "mount": "/models",
+            "on_change": "restart",
+            "signal": "SIGHUP",
+            "version": "7",
+            "source": "file:///srv/m.onnx",
+            "mirrors": [],
+            "sha256": "0" * 64,
+            "file": "m.onnx",
+        }
     ]
 
 
@@ -257,3 +269,19 @@ def test_nothing_but_a_clear_error_comes_of_any_input(value: t.Any) -> None:
 def test_a_release_is_a_quoted_version(value: t.Any) -> None:
     with pytest.raises(spec.SpecError, match="release"):
         spec.check_release(value)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"mirrors": ["mirror.example.com"]}, "models[0].mirrors[0]: found 'mirror.example.com', wanted a path"),
+        ({"file": "../m"}, "models[0].file: found '../m', wanted a file name"),
+        ({"source": "ftp://x/m"}, "models[0].source: found 'ftp://x/m'"),
+        ({"mirror": []}, "Did you mean 'mirrors'"),
+    ],
+)
+def test_a_bad_model_is_told_in_one_line(change: dict, words: str) -> None:
+    model = {"name": "m", "version": "7", "source": "/srv/m", "sha256": "0" * 64, **change}
+    with pytest.raises(spec.SpecError) as caught:
+        spec.render([workload()], [model])
+    assert words in str(caught.value) and "\n" not in str(caught.value)
