@@ -61,10 +61,10 @@ def by_signal(entry: Model) -> bool:
 def identity(spec: Spec) -> t.Dict[str, t.Any]:
     """A specification without what can change while what runs stays the same."""
     found = []
-    for entry in spec["models"]:
+    for entry in spec.get("models", []):
         away = _PLACES if by_signal(entry) else (*_PLACES, "on_change", "signal")
         found.append({key: value for key, value in entry.items() if key not in away})
-    return dict(spec, models=found)
+    return {**spec, "models": found} if "models" in spec else dict(spec)
 
 
 def switchable(old: Spec, new: Spec) -> bool:

@@ -42,6 +42,7 @@ SWITCH_STEPS = (
     "fetch",
     "verify",
     "hold",
+    "baseline",
     "prepare",
     "switch",
     "startup_probe",

@@ -15,7 +15,7 @@ import typing as t
 from .._core import outcome
 from .._core.request import Request, RequestError, read
 from . import devices, holds, launch, lease, ledger, model_requests, program
-from .errors import NodeError
+from .errors import NodeError, NothingToDo
 from .files import read_json
 from .node import Node
 from .version import VERSION
@@ -305,16 +305,13 @@ def _health(node: Node, arguments: argparse.Namespace) -> int:
 def _revert(node: Node, arguments: argparse.Namespace) -> int:
     before = node.store.load()
     rollout = json.loads(arguments.rollout) if arguments.rollout else {}
-    request = program.revert_request(node, arguments.scope, program.who(), arguments.release, arguments.reason, rollout)
-    if request is None:
-        result = {
-            "class": outcome.UNCHANGED,
-            "failed": False,
-            "changed": False,
-            "msg": f"nothing of release {arguments.release} runs here",
-            "workloads": {},
-        }
-        _print(result) if arguments.json else _say(result["msg"])
+    try:
+        request = program.revert_request(
+            node, arguments.scope, program.who(), arguments.release, arguments.reason, rollout
+        )
+    except NothingToDo as exc:
+        found = {"class": outcome.UNCHANGED, "failed": False, "changed": False, "msg": exc.message, "workloads": {}}
+        _say(json.dumps(found) if arguments.json else exc.message)
         return 0
     launch.start(node, request)
     result = launch.wait(node, request)

@@ -28,6 +28,10 @@ class NodeError(Exception):
         self.exit_code = exit_code
 
 
+class NothingToDo(NodeError):
+    """What was asked for is so already."""
+
+
 class PortKept(NodeError):
     """The engine itself holds a port that it should publish: a container has it, or its books are wrong after a crash."""
 

@@ -19,7 +19,7 @@ from .._core.request import PLAN, Request
 from .._core.state import Deployment, Refusal, State, Tenant, Workload
 from . import checkup, devices, files, gpu_guard, lease, ledger, trust
 from .change import Transaction
-from .errors import NodeError
+from .errors import NodeError, NothingToDo
 from .node import Node, Steps
 from .report import Report
 from .settle import ENGINE_WAIT, Settler
@@ -258,15 +258,15 @@ def revert_request(
     release: str = "",
     reason: str = "",
     rollout: t.Optional[t.Dict[str, t.Any]] = None,
-) -> t.Optional[Request]:
+) -> Request:
     """The request that puts the previous version of a tenant or workload back.
 
-    :param release: only what this release brought: its workloads that had no version before go away again. None is the
-        answer where nothing of it runs.
+    :param release: only what this release brought: its workloads that had no version before go away again.
+    :raises NothingToDo: where nothing of that release runs.
     """
     state = node.store.load()
     if release and scope not in state.tenants:
-        return None
+        raise NothingToDo("state", f"nothing of release {release} runs here")
     name, tenant, chosen = _find(state, scope)
     brought = {key for key, item in chosen.items() if item.current is not None and item.current.release == release}
     targets = {
@@ -275,7 +275,7 @@ def revert_request(
         if item.previous is not None and (not release or key in brought)
     }
     if release and not brought:
-        return None
+        raise NothingToDo("state", f"nothing of release {release} runs here")
     if not targets and not release:
         raise NodeError("state", f"'{scope}' has no previous version on this node")
     specs = []

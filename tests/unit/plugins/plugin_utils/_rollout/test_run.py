@@ -13,7 +13,7 @@ from ansible_collections.physical_ai.edge.plugins.plugin_utils import rollout
 from ansible_collections.physical_ai.edge.plugins.plugin_utils._rollout import policy as policies
 from ansible_collections.physical_ai.edge.plugins.plugin_utils._rollout import report, run
 
-POLICY = {
+POLICY: dict[str, t.Any] = {
     "stages": [
         {"name": "canary", "rings": ["canary"]},
         {"name": "early", "rings": ["early"], "batch": 2},
@@ -21,9 +21,9 @@ POLICY = {
     ]
 }
 IDENTITY = {"id": "quality-2-abc", "tenant": "quality", "release": "2"}
-GO = {"plan": {"changed": True}}
-DONE = {"plan": {"changed": False}}
-GONE = {"unreachable": True, "msg": "no route"}
+GO: dict[str, t.Any] = {"plan": {"changed": True}}
+DONE: dict[str, t.Any] = {"plan": {"changed": False}}
+GONE: dict[str, t.Any] = {"unreachable": True, "msg": "no route"}
 OK = {"class": "success"}
 BAD = {"class": "reverted", "failed": True, "cause": "probe", "msg": "wrong answers"}
 
@@ -95,7 +95,7 @@ def test_halt_takes_nothing_back() -> None:
 
 
 def test_the_same_command_goes_on_where_it_ended_and_does_not_forget_failures() -> None:
-    asked = dict.fromkeys(["c0-n0", "c0-n1", "c0-n2"], DONE)
+    asked: dict[str, t.Any] = dict.fromkeys(["c0-n0", "c0-n1", "c0-n2"], DONE)
     found = begin(asked)
     assert found["steps"][0]["stage"] == "early"
     asked["e1-n0"] = {"failed": True, "class": "refused", "cause": "remembered", "msg": "it failed here before"}
@@ -188,10 +188,6 @@ def test_no_answer_of_nodes_makes_a_run_untrue(answers: dict[str, t.Any], on_fai
     for stage in ("early", "broad"):
         if stage not in found["approved"] and found.get("stage") != stage:
             assert not [host for host in classes(found) if host.startswith(stage[0])]
-
-
-class Hostvars(dict):  # type: ignore[type-arg] # as Ansible's: a mapping of hosts
-    pass
 
 
 def test_problems_are_found_before_any_node_is_asked() -> None:

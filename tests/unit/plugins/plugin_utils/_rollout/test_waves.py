@@ -156,11 +156,11 @@ def test_properties(
     assert order == sorted(order)
     for planned in plan.stages:
         assert all(len(wave) <= planned.stage.batch.up(len(planned.members)) for wave in planned.waves)
-    for stage, wave in plan.waves():
-        held = policy.stages[0].budgets if stage == waves.LATE else planned_budgets(plan, stage)
+    for name, wave in plan.waves():
+        held = policy.stages[0].budgets if name == waves.LATE else planned_budgets(plan, name)
         for budget in held:
             have = waves.sizes([budget], hosts)
-            busy = Counter(waves.groups_of(budget, by_name[name]) for name in wave)
+            busy = Counter(waves.groups_of(budget, by_name[item]) for item in wave)
             assert all(count <= budget.max_unavailable.up(have[group]) for group, count in busy.items())
 
 
