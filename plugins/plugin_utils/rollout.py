@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import typing as t
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 from ..module_utils._core import spec
 from ..module_utils._core.fields import SpecError
 from . import release as _release
+from . import windows as _windows_of
 from ._rollout import outcomes, report, run
 from ._rollout import policy as _policy
 
@@ -29,12 +31,33 @@ Hosts = Mapping[str, Mapping[str, t.Any]]
 
 
 def _sealed(found: run.Run) -> run.Run:
-    """With what the last play asks for."""
+    """With what plays ask for: hosts of the next wave whose window is shut now, and what the last play needs."""
+    upcoming = [] if found["stopped"] else found["steps"][found["done"]]["hosts"]
+    windows = {host: found["windows"][host] for host in upcoming if host in found["windows"]}
+    all_back = found["halted"] and found["on_failure"] == "revert_all"
     return {
         **found,
+        "shut": _shut(windows, "swap"),
         "leased": run.leased(found),
-        "proven": [] if found["halted"] and found["on_failure"] == "revert_all" else run.proven(found),
+        "proven": [] if all_back else run.proven(found),
     }
+
+
+def _windows(known: Hosts, which: str) -> dict[str, tuple[t.Any, str]]:
+    """Window and time zone of each host that has one."""
+    key = f"edge_{which}_window"
+    return {host: (values[key], str(values["edge_timezone"] or "UTC")) for host, values in known.items() if values[key]}
+
+
+def _shut(windows: Mapping[str, t.Any], which: str) -> dict[str, str]:
+    """Why nothing may begin now, by host."""
+    now = datetime.now(UTC)
+    found = {}
+    for host, (window, timezone) in windows.items():
+        if not _windows_of.can_start(window, timezone, now):
+            opens = _windows_of.next_open(window, timezone, now).astimezone(_windows_of.zone(timezone))
+            found[host] = f"its {which} window opens on {opens:%A %d %B at %H:%M} ({timezone})"
+    return found
 
 
 class RolloutError(ValueError):
@@ -97,8 +120,10 @@ def problems(
         members = _members(release, {host: known[host] for host in hosts}, asked=False)
         if not members:
             return ["the release is for none of these hosts: " + "; ".join(_why_none(release, known, hosts))]
+        for which in ("fetch", "swap"):
+            _shut(_windows(members, which), which)
         return _unfit(release, members) or _stuck(parsed, members, known, _left_out(release, known, hosts))
-    except (_release.ReleaseError, _policy.PolicyError, SpecError) as exc:
+    except (_release.ReleaseError, _policy.PolicyError, SpecError, _windows_of.WindowError) as exc:
         return [str(exc)]
 
 
@@ -147,8 +172,10 @@ def begin(
         members = _members(release, {host: known[host] for host in hosts}, asked=True)
         asked = {host: hostvars[host].get(RESULT) for host in members}
         left_out = _left_out(release, known, hosts)
-        return _sealed(run.begin(identity, parsed, members, asked, known, most_waves, left_out, before or {}))
-    except (_release.ReleaseError, _policy.PolicyError) as exc:
+        no_fetch = _shut(_windows(members, "fetch"), "fetch")
+        begun = run.begin(identity, parsed, members, asked, known, most_waves, left_out, before or {}, no_fetch)
+        return _sealed({**begun, "windows": _windows(members, "swap")})
+    except (_release.ReleaseError, _policy.PolicyError, _windows_of.WindowError) as exc:
         raise RolloutError(str(exc)) from exc
 
 

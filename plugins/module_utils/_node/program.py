@@ -17,9 +17,10 @@ from .._core import plan as _plan
 from .._core import spec as _spec
 from .._core.request import PLAN, Request
 from .._core.state import Deployment, Refusal, State, Tenant, Workload
-from . import checkup, devices, files, gpu_guard, lease, ledger, trust
+from . import checkup, devices, files, gpu_guard, lease, ledger, models, trust
 from .change import Transaction
 from .errors import NodeError, NothingToDo
+from .fetch import reference
 from .node import Node, Steps
 from .report import Report
 from .settle import ENGINE_WAIT, Settler
@@ -55,6 +56,12 @@ def _add_endpoints(node: Node, request: Request) -> None:
                 spec["endpoints"] = found
 
 
+def _is_here(node: Node, state: State, spec: t.Mapping[str, t.Any]) -> bool:
+    """Whether nothing of it would have to be fetched."""
+    here = set(models.present(node.paths))
+    return reference(spec) in state.images and all(model["sha256"] in here for model in spec["models"])
+
+
 def look(node: Node, request: Request) -> t.Dict[str, t.Any]:
     """What a request would change, and what a rollout must know of the node before it begins; takes its lease."""
     if request.until == PLAN:
@@ -75,6 +82,7 @@ def look(node: Node, request: Request) -> t.Dict[str, t.Any]:
         "conflict": plan.conflict,
         "refused": [{"workload": name, "cause": item.cause, "reason": item.reason} for name, item in plan.refused],
         "undeclared": plan.undeclared,
+        "fetched": all(_is_here(node, state, change.spec) for change in plan.todo if change.spec is not None),
         "actions": {change.name: change.action for change in plan.changes},
         "current": tenant.release,
         "last": {key: tenant.last[key] for key in ("release", "class", "cause", "rollout") if key in tenant.last},

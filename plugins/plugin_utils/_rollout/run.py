@@ -68,17 +68,22 @@ def begin(
     most_waves: int = 0,
     left_out: t.Collection[str] = (),
     before: Mapping[str, outcomes.Outcome] | None = None,
+    no_fetch: Mapping[str, str] | None = None,
 ) -> Run:
     """:param identity: `id`, `tenant` and `release`.
     :param members: hosts that the release is for, with their `edge_*` variables; `everyone`: all of the inventory.
     :param left_out: rings with hosts that the release is for and that are not in this run.
     :param before: what an earlier run of the same rollout found, of which hosts that cannot be asked now keep their evidence.
+    :param no_fetch: why nothing may be fetched now, by host; those that have everything already go all the same.
     :param asked: what each member's node said to `until: plan`.
     :param most_waves: end after so many waves; 0 for all.
     :raises PolicyError: where the rollout could never progress.
     """
     keys = sorted({"edge_site", *(key for stage in policy.stages for budget in stage.budgets for key in budget.by)})
     known = {host: _answer(host, asked.get(host), variables) for host, variables in members.items()}
+    for host, why in (no_fetch or {}).items():
+        if known.get(host, {}) is None and not asked[host]["plan"].get("fetched"):
+            known[host] = outcomes.made(outcome.HELD, "window", why)
     hosts = [_host(host, variables, known[host], keys) for host, variables in members.items()]
     by_name = {host.name: host for host in hosts}
     others = [by_name.get(host) or _host(host, variables, None, keys) for host, variables in everyone.items()]
@@ -90,7 +95,7 @@ def begin(
                 outcome.HELD, "budget", "too many of its group are down already; it goes when they are back"
             )
     steps = [{"stage": name, "hosts": list(wave)} for name, wave in plan.waves()]
-    goes = [host for host in hosts if host.name not in found]
+    goes = [host for host in hosts if host.name not in found and host.name not in (no_fetch or {})]
     fetch = [list(batch) for batch in waves.pace(goes, policy.fetch_per_site)] if policy.fetch_ahead else []
     run: Run = {
         **identity,
@@ -238,7 +243,9 @@ def record(run: Run, results: Mapping[str, t.Any], variables: Mapping[str, Mappi
     """What came of the wave, before its soak."""
     found = dict(run["outcomes"])
     for host in run["steps"][run["done"]]["hosts"]:
-        found[host] = {**outcomes.of(results.get(host), variables[host]), "stage": run["stage"], "wave": run["wave"]}
+        shut = run.get("shut", {}).get(host)
+        made = outcomes.made(outcome.HELD, "window", shut) if shut else outcomes.of(results.get(host), variables[host])
+        found[host] = {**made, "stage": run["stage"], "wave": run["wave"]}
         if found[host]["cause"] in ("unreachable", "silence") and run["stage"] != waves.LATE:
             found[host]["cause"] = outcomes.LOST
     good = any(

@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import typing as t
+from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -207,3 +209,53 @@ def test_problems_are_found_before_any_node_is_asked() -> None:
         {**release, "workloads": [{**workload, "select": {"edge_site": ["mars"]}}]}
     )
     assert "it could never succeed" in found(policy={"stages": [{"name": "a", "rings": "rest", "min_success": 99}]})
+
+
+def shut_all_week_but(minutes: int) -> dict[str, t.Any]:
+    """A window that opened some minutes ago, or will in some."""
+    start = datetime.now(UTC) - timedelta(minutes=minutes)
+    return {"start": f"{start:%H:%M}", "duration": "1h"}
+
+
+def said(fleet: dict[str, t.Any], fetched: bool) -> dict[str, t.Any]:
+    plan = {"plan": {"changed": True, "fetched": fetched}}
+    return {host: {**values, rollout.RESULT: plan} for host, values in fleet.items()}
+
+
+@pytest.mark.parametrize(
+    ("window", "fetched", "held"),
+    [
+        ({"edge_swap_window": shut_all_week_but(10)}, False, False),
+        ({"edge_swap_window": shut_all_week_but(-60)}, False, True),
+        ({"edge_fetch_window": shut_all_week_but(10)}, False, False),
+        ({"edge_fetch_window": shut_all_week_but(-60)}, False, True),
+        ({"edge_fetch_window": shut_all_week_but(-60)}, True, False),
+    ],
+)
+def test_windows_of_a_site(window: dict[str, t.Any], fetched: bool, held: bool) -> None:
+    """F40: fetch and swap each have their own, in the site's time; a swap of what is here needs no fetch."""
+    fleet = {host: {**values, **window} if host.startswith("c") else values for host, values in FLEET.items()}
+    release = {"release": "1", "tenant": "quality", "workloads": [{"name": "app"}]}
+    found = rollout.begin(POLICY, IDENTITY, release, said(fleet, fetched), list(fleet), list(fleet))
+    assert ("c0-n0" in found["fetch_order"]) == (not held or "edge_swap_window" in window) or fetched
+    if not found["stopped"]:
+        hosts = found["steps"][0]["hosts"]
+        found = run.record(found, dict.fromkeys(hosts, OK), fleet)
+    outcome = found["outcomes"]["c0-n0"]
+    assert outcome["class"] == ("held" if held else "success")
+    if held:
+        assert "window opens on" in outcome["msg"] and "(UTC)" in outcome["msg"]
+
+
+def test_a_zone_that_nobody_knows_is_a_problem_before_any_node_is_asked() -> None:
+    fleet = {
+        host: {**values, "edge_swap_window": shut_all_week_but(1), "edge_timezone": "Mars/Base"}
+        for host, values in FLEET.items()
+    }
+    digest = "sha256:" + "a" * 64
+    release = {
+        "release": "1",
+        "tenant": "q",
+        "workloads": [{"name": "a", "image": "r.example.com/a", "digest": digest}],
+    }
+    assert "Mars/Base" in "; ".join(rollout.problems(release, POLICY, fleet, list(fleet), list(fleet)))
