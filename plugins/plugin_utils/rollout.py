@@ -172,8 +172,9 @@ def begin(
         members = _members(release, {host: known[host] for host in hosts}, asked=True)
         asked = {host: hostvars[host].get(RESULT) for host in members}
         left_out = _left_out(release, known, hosts)
+        health = {host: hostvars[host].get(HEALTH) for host in members}
         no_fetch = _shut(_windows(members, "fetch"), "fetch")
-        begun = run.begin(identity, parsed, members, asked, known, most_waves, left_out, before or {}, no_fetch)
+        begun = run.begin(identity, parsed, members, asked, known, most_waves, left_out, before or {}, no_fetch, health)
         return _sealed({**begun, "windows": _windows(members, "swap")})
     except (_release.ReleaseError, _policy.PolicyError, _windows_of.WindowError) as exc:
         raise RolloutError(str(exc)) from exc

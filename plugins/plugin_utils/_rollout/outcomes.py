@@ -30,7 +30,8 @@ def made(name: str, cause: str, message: str) -> Outcome:
 
 
 def unreachable(result: Mapping[str, t.Any], variables: Mapping[str, t.Any]) -> Outcome:
-    return made(silence(variables), "unreachable", str(result.get("msg") or "it does not answer"))
+    message = str(result.get("msg") or "it does not answer").removeprefix("Task failed: ")
+    return made(silence(variables), "unreachable", message.removeprefix("Failed to connect to the host via ssh: "))
 
 
 def of(result: t.Any, variables: Mapping[str, t.Any]) -> Outcome:

@@ -19,7 +19,7 @@ Run = dict[str, t.Any]
 GOOD = (outcome.SUCCESS, outcome.UNCHANGED)
 
 
-def _answer(host: str, asked: t.Any, variables: Mapping[str, t.Any]) -> outcomes.Outcome | None:
+def _answer(asked: t.Any, variables: Mapping[str, t.Any], health: Mapping[str, t.Any]) -> outcomes.Outcome | None:
     """The outcome of a host that will not take part, or None for one that goes."""
     if not isinstance(asked, Mapping):
         return outcomes.made(outcome.REFUSED, "silence", "nothing was heard of the node")
@@ -28,6 +28,8 @@ def _answer(host: str, asked: t.Any, variables: Mapping[str, t.Any]) -> outcomes
     if asked.get("failed") or "plan" not in asked:
         return outcomes.of({**asked, "failed": True}, variables)
     if not asked["plan"]["changed"]:
+        if health and not health.get("healthy", True):
+            return outcomes.made(outcome.BROKEN, "soak", "not healthy any more: " + str(health.get("reason", "")))
         return outcomes.made(outcome.UNCHANGED, "", "it runs this release already")
     return None
 
@@ -69,18 +71,22 @@ def begin(
     left_out: t.Collection[str] = (),
     before: Mapping[str, outcomes.Outcome] | None = None,
     no_fetch: Mapping[str, str] | None = None,
+    health: Mapping[str, t.Any] | None = None,
 ) -> Run:
     """:param identity: `id`, `tenant` and `release`.
     :param members: hosts that the release is for, with their `edge_*` variables; `everyone`: all of the inventory.
     :param left_out: rings with hosts that the release is for and that are not in this run.
     :param before: what an earlier run of the same rollout found, of which hosts that cannot be asked now keep their evidence.
     :param no_fetch: why nothing may be fetched now, by host; those that have everything already go all the same.
+    :param health: what the module workload_health said of hosts that were asked.
     :param asked: what each member's node said to `until: plan`.
     :param most_waves: end after so many waves; 0 for all.
     :raises PolicyError: where the rollout could never progress.
     """
     keys = sorted({"edge_site", *(key for stage in policy.stages for budget in stage.budgets for key in budget.by)})
-    known = {host: _answer(host, asked.get(host), variables) for host, variables in members.items()}
+    known = {
+        host: _answer(asked.get(host), variables, (health or {}).get(host) or {}) for host, variables in members.items()
+    }
     for host, why in (no_fetch or {}).items():
         if known.get(host, {}) is None and not asked[host]["plan"].get("fetched"):
             known[host] = outcomes.made(outcome.HELD, "window", why)
