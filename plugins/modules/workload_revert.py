@@ -45,7 +45,7 @@ options:
     type: str
     default: ''
   rollout:
-    description: The rollout that takes it back, with C(id) and C(owner).
+    description: The rollout that takes it back, with C(id) and C(owner); other keys are passed over.
     type: dict
 attributes:
   check_mode:
@@ -141,7 +141,7 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
     scope = params["tenant"] + ("/" + params["workload"] if params["workload"] else "")
     command = [PROGRAM, "revert", scope, "--json", "--release", params["release"], "--reason", params["reason"]]
     if params["rollout"]:
-        command += ["--rollout", json.dumps(params["rollout"])]
+        command += ["--rollout", json.dumps({key: params["rollout"].get(key) for key in ("id", "owner")})]
     dummy, out, err = module.run_command(command)
     try:
         return dict(json.loads(out), diff=diff)

@@ -199,8 +199,8 @@ def _progresses(stage: Stage, members: Sequence[Host], census: Census, passed_ov
     """:param passed_over: whether the stage has hosts that were left out on purpose."""
     place = f"policy, stage {stage.name}"
     if not members:
-        if passed_over:
-            return
+        if passed_over or not stage.rings:
+            return  # of `rest`, nothing may be left
         rings = ", ".join(stage.rings) or "rest"
         raise PolicyError(
             place, "rings", f"{rings}, in which the release is for no host", "a stage with one host or more"
