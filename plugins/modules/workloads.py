@@ -111,6 +111,10 @@ options:
     description: Longest pause in seconds before anything is fetched; each node waits for a part of it, by chance.
     type: int
     default: 0
+  sizes:
+    description: With O(until=plan) and in check mode, ask the registry how many bytes would have to be fetched.
+    type: bool
+    default: false
   reason:
     description: Why, for the ledger.
     type: str
@@ -166,7 +170,7 @@ RETURN = r"""
 plan:
   description: >-
     What would change (C(changed), C(actions)), what the tenant runs (C(current)), what became of its last change (C(last)), and
-    what is held back (C(holds)).
+    what is held back (C(holds)). With O(sizes) the C(bytes) to be fetched, and what is C(unknown) in size.
   type: dict
   returned: with O(until=plan)
 class:
@@ -251,6 +255,7 @@ def _request(params: t.Mapping[str, t.Any]) -> Request:
         rollout=_rollout(params["rollout"]),
         until=params["until"],
         jitter=float(params["jitter"]),
+        sizes=params["sizes"],
         reason=params["reason"],
         ticket=params["ticket"],
     )
@@ -378,6 +383,7 @@ def main() -> None:
                 },
             },
             "jitter": {"type": "int", "default": 0},
+            "sizes": {"type": "bool", "default": False},
             "reason": {"type": "str", "default": ""},
             "ticket": {"type": "str", "default": ""},
         },

@@ -13,7 +13,7 @@ from ..module_utils._core import spec
 from ..module_utils._core.fields import SpecError
 from . import release as _release
 from . import windows as _windows_of
-from ._rollout import outcomes, report, run
+from ._rollout import check, outcomes, report, run
 from ._rollout import policy as _policy
 
 RESULT = "__workloads_result"
@@ -216,3 +216,12 @@ def revert_lines(hostvars: Mapping[str, t.Any], hosts: Sequence[str]) -> list[st
     missing = [host for host, item in found.items() if item["class"] not in words]
     end = f"NOT taken back on {', '.join(missing)}" if missing else f"done on {len(hosts)} hosts"
     return [*shown, end]
+
+
+def release_check(
+    release: Mapping[str, t.Any], hostvars: Mapping[str, t.Any], hosts: Sequence[str]
+) -> dict[str, t.Any]:
+    """What the release would do on these hosts."""
+    known = variables(hostvars, hosts)
+    members = _members(release, known, asked=True)
+    return check.check(release, known, list(members), {host: hostvars[host].get(RESULT) for host in members})

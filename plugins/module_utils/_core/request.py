@@ -47,6 +47,7 @@ class Request:
     rollout: t.Dict[str, t.Any] = field(default_factory=dict)
     until: str = RUN
     jitter: float = 0.0
+    sizes: bool = False
     reason: str = ""
     ticket: str = ""
     signed_text: str = ""

@@ -91,6 +91,27 @@ def _image_bytes(
     return remote.missing(have()) if remote is not None else 0
 
 
+def to_fetch(
+    engine: Engine, fetcher: Fetcher, paths: Paths, specs: t.Iterable[t.Mapping[str, t.Any]]
+) -> t.Tuple[int, t.List[str]]:
+    """(bytes that would come over the link, what does not say how large it is)."""
+    total, unknown = 0, []
+    have = set(models.present(paths))
+    layers = engine.layers()
+    for spec in specs:
+        known = fetcher.have(spec) is not None or engine.image(f"{spec['image']}@{spec['digest']}") is not None
+        if not known and "archive" not in spec:
+            remote = registry.look_up(spec["image"], spec["digest"])
+            total += remote.missing(layers) if remote is not None else 0
+            unknown += [] if remote is not None else [spec["image"]]
+        unknown += [
+            f"model {model['name']}"
+            for model in spec["models"]
+            if model["sha256"] not in have and not model["source"].startswith(("/", "file:"))
+        ]
+    return total, unknown
+
+
 def _model_bytes(paths: Paths, spec: t.Mapping[str, t.Any]) -> int:
     """Of those that are copied from the node itself. What comes from elsewhere tells its size when it begins to come."""
     return sum(models.local_size(paths, model) for model in spec["models"])

@@ -17,10 +17,10 @@ from .._core import plan as _plan
 from .._core import spec as _spec
 from .._core.request import PLAN, Request
 from .._core.state import Deployment, Refusal, State, Tenant, Workload
-from . import checkup, devices, files, gpu_guard, lease, ledger, models, trust
+from . import admit, checkup, devices, files, gpu_guard, lease, ledger, models, trust
 from .change import Transaction
 from .errors import NodeError, NothingToDo
-from .fetch import reference
+from .fetch import Fetcher, reference
 from .node import Node, Steps
 from .report import Report
 from .settle import ENGINE_WAIT, Settler
@@ -74,7 +74,13 @@ def look(node: Node, request: Request) -> t.Dict[str, t.Any]:
         signed = signer(node, state, request)
     except NodeError as exc:
         untrusted = f"workload {exc.workload}: {exc.message}" if exc.workload else exc.message
+    found: t.Dict[str, t.Any] = {}
+    if request.sizes:
+        fetcher = Fetcher(node.engine, node.engine.info(), node.paths, state.images, state.suspects)
+        specs = [change.spec for change in plan.todo if change.spec is not None]
+        found["bytes"], found["unknown"] = admit.to_fetch(node.engine, fetcher, node.paths, specs)
     return {
+        **found,
         "untrusted": untrusted,
         "signer": signed,
         "changed": plan.changed,

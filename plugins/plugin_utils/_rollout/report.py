@@ -12,7 +12,7 @@ from . import gate, outcomes
 from .run import GOOD, Run
 
 
-def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
     for row in rows:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -72,4 +72,4 @@ def _end(run: Run) -> Iterator[str]:
 
 def lines(run: Run, sites: Mapping[str, str]) -> list[str]:
     """:param sites: the site of each host."""
-    return [f"rollout {run['id']}", *_table(list(_stages(run))), *_hosts(run, sites), *_end(run)]
+    return [f"rollout {run['id']}", *table(list(_stages(run))), *_hosts(run, sites), *_end(run)]
