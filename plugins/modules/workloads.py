@@ -84,7 +84,7 @@ options:
   rollout:
     description: >-
       The rollout that this is a part of. Its lease keeps every other rollout, and every change outside of one, away from this
-      tenant on this node until it is given back (M(physical_ai.edge.rollout_end)) or runs out.
+      tenant on this node until it is given back (M(physical_ai.edge.rollout_lease)) or runs out.
     type: dict
     suboptions:
       id:

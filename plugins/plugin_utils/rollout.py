@@ -18,6 +18,8 @@ from ._rollout import policy as _policy
 
 RESULT = "__workloads_result"
 """The variable of each host that holds what the module workloads returned last."""
+SITE = "__rollout_site_lease"
+"""What the gateway of a host's site said to the lease, where it was asked for the site."""
 FOUND = "__workloads_found"
 HEALTH = "__rollout_health"
 BACK = "__rollout_back"
@@ -82,6 +84,12 @@ def _members(release: Mapping[str, t.Any], known: Hosts, asked: bool) -> dict[st
     if not asked:
         release = {**release, "workloads": [_without_found(item) for item in release["workloads"]]}
     return {host: values for host, values in known.items() if _release.selected(release, values)}
+
+
+def _asked(have: Mapping[str, t.Any]) -> t.Any:
+    """What the node said, or what the gateway of its site said for it: that somebody else rolls out there."""
+    site = have.get(SITE)
+    return site if isinstance(site, Mapping) and site.get("cause") == "lease" else have.get(RESULT)
 
 
 def _left_out(release: Mapping[str, t.Any], known: Hosts, hosts: Sequence[str]) -> set[str]:
@@ -170,7 +178,7 @@ def begin(
     try:
         parsed = _policy.parse(policy)
         members = _members(release, {host: known[host] for host in hosts}, asked=True)
-        asked = {host: hostvars[host].get(RESULT) for host in members}
+        asked = {host: _asked(hostvars[host]) for host in members}
         left_out = _left_out(release, known, hosts)
         health = {host: hostvars[host].get(HEALTH) for host in members}
         no_fetch = _shut(_windows(members, "fetch"), "fetch")

@@ -107,9 +107,11 @@ class Rollouts:
         return self.run(self.release(version), None, *args, **more)
 
     @contextlib.contextmanager
-    def going(self, release: dict[str, t.Any], policy: dict[str, t.Any], **variables: t.Any) -> t.Iterator[Going]:
+    def going(
+        self, release: dict[str, t.Any], policy: dict[str, t.Any], *args: str, **variables: t.Any
+    ) -> t.Iterator[Going]:
         """A rollout in the background."""
-        found = Going(self.command(release, policy, **variables), self.lab)
+        found = Going(self.command(release, policy, *args, **variables), self.lab)
         try:
             yield found
         finally:

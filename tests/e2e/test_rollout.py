@@ -248,6 +248,22 @@ def test_two_rollouts_of_one_tenant_and_two_tenants(fleet: Rollouts, figure: Fig
     )
 
 
+@pytest.mark.must_show("C7")
+def test_two_rollouts_at_one_site_with_no_node_in_common(fleet: Rollouts, figure: Figure) -> None:
+    """The gateway has the lease for the site."""
+    policy = {"stages": [{"name": "all", "rings": "rest", "soak": "40s"}]}
+    gateway = fleet.nodes["lulea-gw01"]
+    with fleet.going(fleet.release("1"), policy, "--limit", "lulea-cam01", rollout_owner="ann@ops1"):
+        fleet.wait(lambda: fleet.tenant in fleet.status(gateway)["leases"], "the lease of the site")
+        refused = fleet.run(fleet.release("2"), policy, "--limit", "lulea-cam02", rc=2, rollout_owner="bob@ops2")
+        assert "of ann@ops1 is under way" in refused.stdout
+        assert fleet.changes(fleet.nodes["lulea-cam02"], "2") == []
+        fleet.wait(lambda: fleet.tenant not in fleet.status(gateway)["leases"], "the end of the first", 120)
+    fleet.run(fleet.release("2"), policy, "--limit", "lulea-cam02", rollout_owner="bob@ops2")
+    assert fleet.tenant not in fleet.status(gateway)["leases"]
+    figure("two nodes of one site: refused with the holder's name, and free when the first has ended")
+
+
 @pytest.mark.must_show("C8")
 @pytest.mark.parametrize(
     ("policy", "given", "words"),

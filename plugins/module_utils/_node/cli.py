@@ -325,6 +325,9 @@ def _revert(node: Node, arguments: argparse.Namespace) -> int:
 
 
 def _lease(node: Node, arguments: argparse.Namespace) -> int:
+    if arguments.take:
+        lease.claim(node.paths, arguments.tenant, json.loads(arguments.rollout))
+        return 0
     if arguments.end:
         if not arguments.tenant:
             raise NodeError("program", "say whose lease ends: edge lease TENANT --end")
@@ -394,6 +397,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--json", action="store_true", help="as JSON")
     command = add("lease", _lease, "which rollouts are under way for tenants of this node")
     command.add_argument("tenant", nargs="?", default="", help="only this tenant")
+    command.add_argument("--take", action="store_true", help=argparse.SUPPRESS)
     command.add_argument("--end", action="store_true", help="end the lease of a rollout that is dead")
     command.add_argument("--rollout", default="", help=argparse.SUPPRESS)
     for name, function, text in (

@@ -7,11 +7,14 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: rollout_end
-short_description: Give back the lease of a rollout, and approve what it brought
+module: rollout_lease
+short_description: Take the lease of a rollout on a node, or give it back and approve what it brought
 description:
-  - The last that a rollout asks of a node. What the new version measured of itself becomes the baseline that later versions are
-    compared with, where the stage of the node passed its gate.
+  - While a rollout has the lease of a tenant on a node, every other rollout of that tenant, and every change outside of one, is
+    refused there with the name of its owner. M(physical_ai.edge.workloads) takes it by itself; on the gateway of a site it is taken
+    for the whole site.
+  - With V(absent) it is given back. What the new version measured of itself becomes the baseline that later versions are compared
+    with, where O(approve) names it.
 version_added: 0.1.0
 author:
   - physical_ai.edge contributors (@physical-ai-edge)
@@ -24,8 +27,13 @@ options:
     description: The rollout, with C(id) and C(owner).
     type: dict
     required: true
+  state:
+    description: Whether the lease is taken or given back.
+    type: str
+    choices: [present, absent]
+    default: present
   approve:
-    description: The release that is approved; nothing is where it is empty.
+    description: With V(absent), the release that is approved; nothing is where it is empty.
     type: str
     default: ''
 attributes:
@@ -47,17 +55,22 @@ seealso:
 
 EXAMPLES = r"""
 - name: End the rollout here
-  physical_ai.edge.rollout_end:
+  physical_ai.edge.rollout_lease:
     tenant: quality
+    state: absent
     rollout: {id: quality-2026.11.0-1a2b3c4d, owner: ann@ops1}
     approve: "2026.11.0"
 """
 
 RETURN = r"""
-ended:
-  description: Whether the lease was this rollout's and is given back.
+held:
+  description: Whether this rollout has the lease now.
   type: bool
   returned: always
+class:
+  description: V(refused), where somebody else has it.
+  type: str
+  returned: on failure
 """
 
 import json
@@ -72,14 +85,19 @@ PROGRAM = "/usr/local/bin/edge"
 def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
     params = module.params
     if module.check_mode or not os.path.exists(PROGRAM):
-        return {"ended": False}
+        return {"held": False}
+    rollout = json.dumps({key: params["rollout"].get(key) for key in ("id", "owner")})
+    if params["state"] == "present":
+        code, dummy, err = module.run_command([PROGRAM, "lease", params["tenant"], "--take", "--rollout", rollout])
+        if code == 0:
+            return {"held": True}
+        message = err.strip().replace("edge: ", "", 1)
+        return {"failed": True, "class": "refused", "cause": "lease", "msg": message, "held": False}
     if params["approve"]:
         # It says so where nothing that runs came with this release: then there is nothing to approve.
         module.run_command([PROGRAM, "approve", params["tenant"], "--release", params["approve"]])
-    rollout = json.dumps(params["rollout"])
-    command = [PROGRAM, "lease", params["tenant"], "--end", "--rollout", rollout]
-    out = module.run_command(command, check_rc=True)[1]
-    return {"ended": out.strip() == "ended"}
+    module.run_command([PROGRAM, "lease", params["tenant"], "--end", "--rollout", rollout], check_rc=True)
+    return {"held": False}
 
 
 def main() -> None:
@@ -87,11 +105,12 @@ def main() -> None:
         argument_spec={
             "tenant": {"type": "str", "required": True},
             "rollout": {"type": "dict", "required": True},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "approve": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
-    # It ends what the rollout itself began: that is no change of the node.
+    # It is the word of a rollout and not a change of the node.
     module.exit_json(changed=False, **run(module))
 
 
