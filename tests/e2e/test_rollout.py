@@ -238,7 +238,12 @@ def test_two_rollouts_of_one_tenant_and_two_tenants(fleet: Rollouts, figure: Fig
         going.kill()
     assert fleet.served("lulea", "malmo", "visby") == {"1"}
     node = fleet.nodes["malmo-gw01"]
-    fleet.wait(lambda: fleet.status(node)["leases"][fleet.tenant]["left"] <= 0, "the lease runs out", 90)
+
+    def run_out() -> bool:
+        leases = [fleet.status(item)["leases"].get(fleet.tenant, {"left": 0}) for item in fleet.nodes.values()]
+        return all(item["left"] <= 0 for item in leases)
+
+    fleet.wait(run_out, "the leases run out", 120)
     fleet.run(fleet.release("3"), None, rollout_owner="bob@ops2")
     assert fleet.served() == {"3"}
     taken = fleet.ledger(node, "lease")

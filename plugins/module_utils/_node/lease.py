@@ -59,9 +59,10 @@ def check(paths: Paths, tenant: str, rollout: t.Mapping[str, t.Any]) -> None:
     found = current(paths, tenant)
     if found is None or found["left"] <= 0 or _same(found, rollout):
         return
+    left = f"{found['left'] / 60:.0f} more minutes" if found["left"] >= 120 else f"{found['left']:.0f} more seconds"
     raise NodeError(
         "lease",
-        f"{_holder(found)} is under way for tenant {tenant} here, for {found['left'] / 60:.0f} more minutes: wait until it has ended; "
+        f"{_holder(found)} is under way for tenant {tenant} here, for {left}: wait until it has ended; "
         f"if it is dead, run its command again, or `edge lease {tenant} --end` on the node",
     )
 
