@@ -49,13 +49,13 @@ def test_a_release_goes_out_and_a_bad_one_stops_behind_the_canary(fleet: Rollout
 
 
 def test_who_rolls_out_at_a_site_is_named_to_others(fleet: Rollouts) -> None:
-    policy = {"stages": [{"name": "all", "rings": "rest", "soak": "40s"}]}
+    policy = {"stages": [{"name": "all", "rings": "rest", "soak": "10m"}]}
     gateway = fleet.nodes["lulea-gw01"]
     with fleet.going(fleet.release("1"), policy, "--limit", "lulea-cam01", rollout_owner="ann@ops1") as going:
-        fleet.wait(lambda: fleet.tenant in fleet.status(gateway)["leases"], "the lease of the site")
+        fleet.wait(lambda: fleet.served("lulea") == {"", "1"}, "the wave of the first")
+        assert fleet.tenant in fleet.status(gateway)["leases"]
         refused = fleet.run(fleet.release("2"), policy, "--limit", "lulea-gw01", rc=2, rollout_owner="bob@ops2")
         assert "of ann@ops1 is under way" in refused.stdout
-        fleet.wait(lambda: fleet.served("lulea") == {"", "1"}, "the wave of the first")
         going.kill()
     found = fleet.go("1", rollout_owner="ann@ops1")
     assert table(found)["early"] == "2 passed 1 success, 1 unchanged"

@@ -86,8 +86,8 @@ def _modbus(line: _Line, probe: Probe, dummy_url: str) -> t.Tuple[str, t.Any]:
     return f"{probe['table']} {probe['address']}", value
 
 
-def _opcua(line: _Line, probe: Probe, url: str) -> t.Tuple[str, t.Any]:
-    talk = opcua.conversation(url, opcua.node_id(probe["node"]), os.urandom(32))
+def _talk(line: _Line, talk: t.Generator[bytes, bytes, t.Any]) -> t.Any:
+    """Sends what a conversation says and hands it the answers, until it comes to its result."""
     request = next(talk)
     while True:
         if request:
@@ -97,8 +97,11 @@ def _opcua(line: _Line, probe: Probe, url: str) -> t.Tuple[str, t.Any]:
         try:
             request = talk.send(frame)
         except StopIteration as done:
-            result = done.value
-            break
+            return done.value
+
+
+def _opcua(line: _Line, probe: Probe, url: str) -> t.Tuple[str, t.Any]:
+    result = _talk(line, opcua.conversation(url, opcua.node_id(probe["node"]), os.urandom(32)))
     with contextlib.suppress(OSError):
         line.send(result.farewell)
     if result.problem is not None:

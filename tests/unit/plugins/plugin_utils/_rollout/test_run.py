@@ -197,18 +197,18 @@ def test_problems_are_found_before_any_node_is_asked() -> None:
     workload = {"name": "app", "image": "registry.example.com/app", "digest": digest}
     release = {"release": "1", "tenant": "quality", "workloads": [workload]}
 
-    def found(release: t.Any = release, policy: t.Any = POLICY) -> str:
-        return "; ".join(rollout.problems(release, policy, FLEET, list(FLEET), list(FLEET)))
+    def found(changes: dict[str, t.Any], policy: dict[str, t.Any] | None = None) -> str:
+        return "; ".join(rollout.problems({**release, **changes}, policy or POLICY, FLEET, list(FLEET), list(FLEET)))
 
-    assert found() == ""
-    assert "sha256: and 64" in found({**release, "workloads": [{**workload, "digest": "latest"}]})
-    assert "unknown key 'workload'" in found({**release, "workload": []})
-    assert "at most 100%" in found(policy={"stages": [{"name": "a", "rings": "rest", "batch": "300%"}]})
-    assert "rings of the inventory" in found(policy={"stages": [{"name": "a", "rings": ["wild"]}]})
+    assert found({}) == ""
+    assert "sha256: and 64" in found({"workloads": [{**workload, "digest": "latest"}]})
+    assert "unknown key 'workload'" in found({"workload": []})
+    assert "at most 100%" in found({}, {"stages": [{"name": "a", "rings": "rest", "batch": "300%"}]})
+    assert "rings of the inventory" in found({}, {"stages": [{"name": "a", "rings": ["wild"]}]})
     assert "for none of these hosts" in found(
         {**release, "workloads": [{**workload, "select": {"edge_site": ["mars"]}}]}
     )
-    assert "it could never succeed" in found(policy={"stages": [{"name": "a", "rings": "rest", "min_success": 99}]})
+    assert "it could never succeed" in found({}, {"stages": [{"name": "a", "rings": "rest", "min_success": 99}]})
 
 
 def shut_all_week_but(minutes: int) -> dict[str, t.Any]:
