@@ -320,6 +320,7 @@ def check(module: AnsibleModule, request: Request) -> t.Dict[str, t.Any]:
         "signer": found["signer"],
         "undeclared": found["undeclared"],
         "workloads": workloads,
+        "rollout": {key: request.rollout[key] for key in ("id", "stage", "wave") if key in request.rollout},
         "plan": {key: value for key, value in found.items() if key != "diff"},
         "diff": found["diff"],
     }

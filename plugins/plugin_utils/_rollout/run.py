@@ -245,12 +245,21 @@ def approve(run: Run, answer: str, before: Sequence[str] = ()) -> Run:
     return {**run, "ask": "", **_halt(run, why, revert=False)}
 
 
+def _made(run: Run, result: t.Any, variables: Mapping[str, t.Any]) -> outcomes.Outcome:
+    """What came of a host's change. A success of another call, from before, is none of this wave."""
+    made = outcomes.of(result, variables)
+    of_wave = result.get("rollout", {}) if isinstance(result, Mapping) else {}
+    if made["class"] in GOOD and (of_wave.get("stage"), of_wave.get("wave")) != (run["stage"], run["wave"]):
+        return outcomes.made(outcome.INTERRUPTED, "silence", "nothing was heard of the change")
+    return made
+
+
 def record(run: Run, results: Mapping[str, t.Any], variables: Mapping[str, Mapping[str, t.Any]]) -> Run:
     """What came of the wave, before its soak."""
     found = dict(run["outcomes"])
     for host in run["steps"][run["done"]]["hosts"]:
         shut = run.get("shut", {}).get(host)
-        made = outcomes.made(outcome.HELD, "window", shut) if shut else outcomes.of(results.get(host), variables[host])
+        made = outcomes.made(outcome.HELD, "window", shut) if shut else _made(run, results.get(host), variables[host])
         found[host] = {**made, "stage": run["stage"], "wave": run["wave"]}
         if found[host]["cause"] in ("unreachable", "silence") and run["stage"] != waves.LATE:
             found[host]["cause"] = outcomes.LOST

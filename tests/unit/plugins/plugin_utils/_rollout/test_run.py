@@ -52,6 +52,12 @@ def begin(
     return run.begin(IDENTITY, parsed, fleet, dict.fromkeys(fleet, GO) | (asked or {}), fleet, waves)
 
 
+def answered(found: run.Run, answer: t.Any) -> t.Any:
+    """As the module says it: with the wave that it was asked for."""
+    wave = {"stage": found["stage"], "wave": found["wave"]}
+    return {**answer, "rollout": wave} if isinstance(answer, dict) and "class" in answer else answer
+
+
 def play(found: run.Run, answers: dict[str, t.Any] | None = None, fleet: dict[str, t.Any] = FLEET) -> run.Run:
     """Every wave, as the playbook does it."""
     while not found["stopped"]:
@@ -59,7 +65,8 @@ def play(found: run.Run, answers: dict[str, t.Any] | None = None, fleet: dict[st
         if found["stopped"]:
             break
         hosts = found["steps"][found["done"]]["hosts"]
-        found = run.record(found, {host: (answers or {}).get(host, OK) for host in hosts}, fleet)
+        said = {host: answered(found, (answers or {}).get(host, OK)) for host in hosts}
+        found = run.record(found, said, fleet)
         found = run.judge(found, {})
     return found
 
@@ -147,6 +154,15 @@ def test_a_lost_host_may_have_it_and_is_taken_back_too() -> None:
     assert "e1-n0" in found["revert"]
 
 
+def test_a_success_from_before_the_wave_is_none() -> None:
+    """A host that fell out of the play still has what it said to the fetch."""
+    found = begin()
+    hosts = found["steps"][0]["hosts"]
+    fetched = {"class": "unchanged", "rollout": {"stage": "", "wave": 0}}
+    found = run.record(found, dict.fromkeys(hosts, fetched), FLEET)
+    assert set(classes(found).values()) == {"interrupted"}
+
+
 def test_approval() -> None:
     stages = [POLICY["stages"][0], {**POLICY["stages"][1], "approval": "required"}, POLICY["stages"][2]]
     found = begin(stages=stages)
@@ -155,7 +171,8 @@ def test_approval() -> None:
     assert halted["halted"]
     assert "rollout_approve=early" in halted["why"]
     assert halted["revert"] == []
-    found = run.judge(run.record(found, dict.fromkeys(found["steps"][0]["hosts"], OK), FLEET), {})
+    said = dict.fromkeys(found["steps"][0]["hosts"], answered(found, OK))
+    found = run.judge(run.record(found, said, FLEET), {})
     assert found["ask"] == "early"
     assert not run.approve(found, "yes")["stopped"]
     assert not run.approve(found, "", ["early"])["stopped"]
@@ -240,7 +257,7 @@ def test_windows_of_a_site(window: dict[str, t.Any], fetched: bool, held: bool) 
     assert ("c0-n0" in found["fetch_order"]) == (not held or "edge_swap_window" in window) or fetched
     if not found["stopped"]:
         hosts = found["steps"][0]["hosts"]
-        found = run.record(found, dict.fromkeys(hosts, OK), fleet)
+        found = run.record(found, dict.fromkeys(hosts, answered(found, OK)), fleet)
     outcome = found["outcomes"]["c0-n0"]
     assert outcome["class"] == ("held" if held else "success")
     if held:
