@@ -141,7 +141,8 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
     scope = params["tenant"] + ("/" + params["workload"] if params["workload"] else "")
     command = [PROGRAM, "revert", scope, "--json", "--release", params["release"], "--reason", params["reason"]]
     if params["rollout"]:
-        command += ["--rollout", json.dumps({key: params["rollout"].get(key) for key in ("id", "owner")})]
+        known = {key: params["rollout"].get(key) for key in ("id", "owner")}
+        command += ["--rollout", json.dumps(dict(known, stage="way back"))]
     dummy, out, err = module.run_command(command)
     try:
         return dict(json.loads(out), diff=diff)

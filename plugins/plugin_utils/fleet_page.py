@@ -35,7 +35,15 @@ CLASSES: dict[str, tuple[str, str]] = {
     "offline_expected": ("O", AWAY),
     "offline_unexpected": ("N", BAD),
 }
-KINDS: dict[str, tuple[str, str]] = {"device": ("d", WARN), "gpu": ("g", WARN), "alarm": ("!", BAD)}
+KINDS: dict[str, tuple[str, str]] = {
+    "device": ("d", WARN),
+    "gpu": ("g", WARN),
+    "alarm": ("!", BAD),
+    "hold": ("h", WARN),
+    "release": ("r", SAME),
+    "lease": ("l", SAME),
+    "approve": ("a", SAME),
+}
 OTHER = ("?", SAME)
 TONES = (BAD, WARN, AWAY, SAME, GOOD)
 """The worst first: it is what is drawn where several fall on one place."""
