@@ -74,7 +74,7 @@ class Line:
 
     def images(self) -> str:
         """What the engine has; other tests of the run may have brought some."""
-        return self.vm.exec("docker images --all --digests --no-trunc | sort").stdout
+        return self.vm.exec("docker images --all --quiet --no-trunc | sort -u").stdout
 
     def is_there(self) -> bool:
         done = self.vm.exec(["docker", "exec", self.container()[0], "/bin/busybox", "ls", "/dev/edge"])
