@@ -87,25 +87,11 @@ status:
   returned: with O(status=true)
 """
 
-import json
-import os
-import typing as t
-
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils import _edge
 from ..module_utils._node import files, ledger
 from ..module_utils._node.errors import NodeError
-
-PROGRAM = "/usr/local/bin/edge"
-
-
-def status(module: AnsibleModule) -> t.Dict[str, t.Any]:
-    if not os.path.exists(PROGRAM):
-        return {"installed": False, "engine": "unknown", "tenants": {}, "holds": [], "change": None}
-    code, out, err = module.run_command([PROGRAM, "status", "--json"])
-    if code != 0:
-        module.fail_json(msg=err.strip() or out.strip())
-    return dict(json.loads(out), installed=True)
 
 
 def main() -> None:
@@ -124,7 +110,7 @@ def main() -> None:
     except NodeError as exc:
         module.fail_json(msg=exc.message)
     if params["status"]:
-        found["status"] = status(module)
+        found["status"] = _edge.status(module)
     module.exit_json(changed=False, **found)
 
 

@@ -87,32 +87,29 @@ path:
 """
 
 import json
-import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils import _edge
 from ..module_utils._core import model_request
 from ..module_utils._core.fields import SpecError
-
-PROGRAM = "/usr/local/bin/edge"
 
 
 def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
     request = {key: value for key, value in module.params.items() if value is not None}
     state, model = model_request.check(request)
-    if not os.path.exists(PROGRAM):
+    if not _edge.installed():
         if module.check_mode:  # the node is not provisioned yet: nothing is here
             present = state == "present"
             after = {"here": present, "pinned": model["version"] if present else ""}
             diff = {"before": {model["name"]: {"here": False, "pinned": ""}}, "after": {model["name"]: after}}
             return {"changed": present, "path": "", "diff": diff}
-        module.fail_json(msg=f"{PROGRAM} is not on this node: run the role node_program first (playbook provision)")
+        module.fail_json(msg=_edge.MISSING)
     request["check"] = module.check_mode
-    code, out, err = module.run_command([PROGRAM, "model", "-"], data=json.dumps(request))
+    code, out, err = module.run_command([_edge.PROGRAM, "model", "-"], data=json.dumps(request))
     if code != 0:
-        said = err.strip() or out.strip()
-        module.fail_json(msg=said[len("edge: ") :] if said.startswith("edge: ") else said)
+        module.fail_json(msg=_edge.complaint(out, err))
     return json.loads(out)
 
 

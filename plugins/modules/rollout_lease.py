@@ -74,29 +74,28 @@ class:
 """
 
 import json
-import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-PROGRAM = "/usr/local/bin/edge"
+from ..module_utils import _edge
 
 
 def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
     params = module.params
-    if module.check_mode or not os.path.exists(PROGRAM):
+    if module.check_mode or not _edge.installed():
         return {"held": False}
     rollout = json.dumps({key: params["rollout"].get(key) for key in ("id", "owner")})
     if params["state"] == "present":
-        code, dummy, err = module.run_command([PROGRAM, "lease", params["tenant"], "--take", "--rollout", rollout])
+        code, out, err = module.run_command([_edge.PROGRAM, "lease", params["tenant"], "--take", "--rollout", rollout])
         if code == 0:
             return {"held": True}
-        message = err.strip().replace("edge: ", "", 1)
+        message = _edge.complaint(out, err)
         return {"failed": True, "class": "refused", "cause": "lease", "msg": message, "held": False}
     if params["approve"]:
         # It says so where nothing that runs came with this release: then there is nothing to approve.
-        module.run_command([PROGRAM, "approve", params["tenant"], "--release", params["approve"]])
-    module.run_command([PROGRAM, "lease", params["tenant"], "--end", "--rollout", rollout], check_rc=True)
+        module.run_command([_edge.PROGRAM, "approve", params["tenant"], "--release", params["approve"]])
+    module.run_command([_edge.PROGRAM, "lease", params["tenant"], "--end", "--rollout", rollout], check_rc=True)
     return {"held": False}
 
 

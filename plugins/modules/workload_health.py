@@ -65,25 +65,24 @@ last:
 """
 
 import json
-import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-PROGRAM = "/usr/local/bin/edge"
+from ..module_utils import _edge
+
 LAST = ("release", "class", "cause", "msg", "rollout")
 
 
 def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
     tenant = module.params["tenant"]
-    if not os.path.exists(PROGRAM):
-        return {"healthy": False, "reason": f"{PROGRAM} is not on this node", "workloads": {}, "last": {}}
-    code, out, err = module.run_command([PROGRAM, "health", tenant, "--json"])
+    if not _edge.installed():
+        return {"healthy": False, "reason": f"{_edge.PROGRAM} is not on this node", "workloads": {}, "last": {}}
+    code, out, err = module.run_command([_edge.PROGRAM, "health", tenant, "--json"])
     if code not in (0, 1):
         return {"healthy": False, "reason": err.strip(), "workloads": {}, "last": {}}
     found = json.loads(out)
-    status = json.loads(module.run_command([PROGRAM, "status", "--json"], check_rc=True)[1])
-    last = status["tenants"].get(tenant, {}).get("last") or {}
+    last = _edge.status(module)["tenants"].get(tenant, {}).get("last") or {}
     sick = [f"{name}: {item['reason']}" for name, item in sorted(found["workloads"].items()) if not item["healthy"]]
     return dict(found, reason="; ".join(sick), last={key: last[key] for key in LAST if key in last})
 

@@ -73,26 +73,19 @@ change:
   returned: always
 """
 
-import json
-import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-PROGRAM = "/usr/local/bin/edge"
+from ..module_utils import _edge
 
 
 def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
-    if not os.path.exists(PROGRAM):
-        return {"installed": False, "engine": "unknown", "tenants": {}, "holds": [], "change": None}
-    code, out, err = module.run_command([PROGRAM, "status", "--json"])
-    if code != 0:
-        module.fail_json(msg=err.strip() or out.strip())
-    found = json.loads(out)
+    found = _edge.status(module)
     wanted = module.params["tenant"]
     if wanted:
         found["tenants"] = {name: item for name, item in found["tenants"].items() if name == wanted}
-    return dict(found, installed=True)
+    return found
 
 
 def main() -> None:

@@ -89,12 +89,11 @@ workloads:
 """
 
 import json
-import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-PROGRAM = "/usr/local/bin/edge"
+from ..module_utils import _edge
 
 
 def _refused(message: str) -> t.Dict[str, t.Any]:
@@ -120,10 +119,9 @@ def targets(status: t.Mapping[str, t.Any], params: t.Mapping[str, t.Any]) -> t.D
 
 def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
     params = module.params
-    if not os.path.exists(PROGRAM):
-        return _refused(f"{PROGRAM} is not on this node: run the role node_program first (playbook provision)")
-    status = json.loads(module.run_command([PROGRAM, "status", "--json"], check_rc=True)[1])
-    found = targets(status, params)
+    if not _edge.installed():
+        return _refused(_edge.MISSING)
+    found = targets(_edge.status(module), params)
     if not found:
         return {"class": "unchanged", "changed": False, "msg": "there is nothing to take back", "workloads": {}}
     other = sorted({after for dummy, after in found.values() if params["to"] and after != params["to"]})
@@ -139,7 +137,7 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
     if module.check_mode:
         return {"class": "success", "changed": True, "msg": "would be taken back", "workloads": {}, "diff": diff}
     scope = params["tenant"] + ("/" + params["workload"] if params["workload"] else "")
-    command = [PROGRAM, "revert", scope, "--json", "--release", params["release"], "--reason", params["reason"]]
+    command = [_edge.PROGRAM, "revert", scope, "--json", "--release", params["release"], "--reason", params["reason"]]
     if params["rollout"]:
         known = {key: params["rollout"].get(key) for key in ("id", "owner")}
         command += ["--rollout", json.dumps(dict(known, stage="way back"))]

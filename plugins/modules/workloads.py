@@ -221,13 +221,13 @@ import uuid
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils import _edge
 from ..module_utils._core import plan as _plan
 from ..module_utils._core import spec
 from ..module_utils._core.fields import duration
 from ..module_utils._core.request import PLAN, RUN, Request
 from ..module_utils._core.state import State
 
-PROGRAM = "/usr/local/bin/edge"
 SECRET_LENGTH = 8
 LEASED = 4
 """Exit status of the program where a rollout of somebody else holds the tenant."""
@@ -262,7 +262,7 @@ def _request(params: t.Mapping[str, t.Any]) -> Request:
 
 
 def _call(module: AnsibleModule, command: str, request: Request) -> t.Dict[str, t.Any]:
-    code, out, err = module.run_command([PROGRAM, command, "-"], data=json.dumps(request.to_json()))
+    code, out, err = module.run_command([_edge.PROGRAM, command, "-"], data=json.dumps(request.to_json()))
     if code != 0:
         module.fail_json(msg=f"{command}: {err.strip() or out.strip()}", **{"class": "refused"})
     return json.loads(out)
@@ -293,9 +293,9 @@ def _refusal(found: t.Mapping[str, t.Any], request: Request) -> t.Dict[str, t.An
 
 def ask(module: AnsibleModule, request: Request) -> t.Dict[str, t.Any]:
     """What would change and what a rollout must know; with its lease taken."""
-    code, out, err = module.run_command([PROGRAM, "plan", "-"], data=json.dumps(request.to_json()))
+    code, out, err = module.run_command([_edge.PROGRAM, "plan", "-"], data=json.dumps(request.to_json()))
     if code != 0:
-        message = err.strip().replace("edge: ", "", 1) or out.strip()
+        message = _edge.complaint(out, err)
         cause = "lease" if code == LEASED else "node"
         return {"failed": True, "class": "refused", "cause": cause, "msg": message, "changed": False, "workloads": {}}
     found = json.loads(out)
@@ -305,7 +305,7 @@ def ask(module: AnsibleModule, request: Request) -> t.Dict[str, t.Any]:
 def check(module: AnsibleModule, request: Request) -> t.Dict[str, t.Any]:
     """What would change, as the same result that the change gives."""
     request = dataclasses.replace(request, until=RUN)
-    found = _call(module, "plan", request) if os.path.exists(PROGRAM) else _empty_node(request)
+    found = _call(module, "plan", request) if _edge.installed() else _empty_node(request)
     refusal = _refusal(found, request)
     if refusal:
         return refusal
@@ -345,12 +345,12 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
         return {"failed": True, "class": "refused", "cause": "spec", "msg": str(exc), "changed": False, "workloads": {}}
     if module.check_mode:
         return check(module, request)
-    if not os.path.exists(PROGRAM):
+    if not _edge.installed():
         return {
             "failed": True,
             "class": "refused",
             "changed": False,
-            "msg": f"{PROGRAM} is not on this node: run the role node_program first (playbook provision)",
+            "msg": _edge.MISSING,
         }
     if request.until == PLAN:
         return ask(module, request)

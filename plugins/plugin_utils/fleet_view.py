@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from . import doctor, windows
+from .table import aligned
 
 SCHEMA = 1
 RESULT = "status_result"
@@ -251,10 +252,7 @@ def _state(status: Mapping[str, Any], tenant: str, workload: str) -> tuple[str, 
 
 def lines(found: Mapping[str, Any]) -> list[str]:
     """The view for a person: a row for each workload, and one line that says it all."""
-    table = [_HEAD, *(_cells(row) for row in found["rows"])]
-    widths = [max(len(row[column]) for row in table) for column in range(len(_HEAD))]
-    shown = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
-    return [*shown, verdict(found)]
+    return [*aligned([_HEAD, *(_cells(row) for row in found["rows"])]), verdict(found)]
 
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:

@@ -9,6 +9,8 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from .table import aligned
+
 Facts = dict[str, Any]
 RESULT = "discover_found"
 RECORD = "discover_record"
@@ -241,12 +243,8 @@ def lines(hostvars: Mapping[str, Any], hosts: Sequence[str]) -> list[str]:
     for site in sorted(sites):
         rows: list[tuple[str, ...]] = [("HOST", "GPUS", "JETSON", "CAMERAS", "SERIAL", "DISKS")]
         rows += [_row(host, hostvars[host]) for host in sorted(sites[site])]
-        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
         shown.append(f"site {site}")
-        shown += [
-            "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in rows
-        ]
+        shown += ["  " + line for line in aligned(rows)]
     return [*shown, *_news(hostvars, sorted(hosts))]
 
 

@@ -29,6 +29,11 @@ class Meaning:
     evidence: bool
     words: str
 
+    @property
+    def good(self) -> bool:
+        """Evidence that the release is good."""
+        return self.evidence and not self.failure
+
 
 MEANINGS: t.Dict[str, Meaning] = {
     SUCCESS: Meaning(False, True, "the new version runs and was proven"),

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 
 from .. import release as _release
 from .. import windows
+from ..table import aligned
 from . import outcomes
-from .report import table
 
 _WORDS = {
     "swap": "changes",
@@ -115,5 +115,5 @@ def check(
         end = f"it could not go out: {', '.join(cannot)}"
     elif tight:
         end = f"it could not go out: the fetch window is too short at {', '.join(tight)}"
-    lines = [*table(shown), *_left_out(release, known), *(_words(site) for site in sites), end]
+    lines = [*aligned(shown), *_left_out(release, known), *(_words(site) for site in sites), end]
     return {"lines": lines, "good": not (cannot or tight), "sites": {site["name"]: site for site in sites}}

@@ -16,13 +16,8 @@ GO, STOP = "go", "stop"
 
 @dataclasses.dataclass(frozen=True)
 class Decision:
-    """`failed` and `succeeded` count hosts of the stage so far; `open` those of whom nothing is known yet."""
-
     verdict: str
     reason: str
-    failed: int
-    succeeded: int
-    open: int
 
     @property
     def stops(self) -> bool:
@@ -49,15 +44,14 @@ def decide(
     """
     known = [classes[host] for host in members if host in classes]
     failed = [item for item in known if outcome.MEANINGS[item].failure]
-    good = [item for item in known if outcome.MEANINGS[item].evidence and not outcome.MEANINGS[item].failure]
+    good = [item for item in known if outcome.MEANINGS[item].good]
     left = len(members) - len(known)
-    numbers = (len(failed), len(good), left)
     if len(failed) > allowed:
         what = f"{len(failed)} of {len(members)} hosts failed ({counts(failed)}), allowed are {allowed}"
-        return Decision(STOP, f"stage {name}: {what}", *numbers)
+        return Decision(STOP, f"stage {name}: {what}")
     hopeless = len(good) + left < min_success
     if (last and len(good) < min_success) or hopeless:
         others = counts([item for item in known if item not in set(good)])
         what = f"{len(good)} successes, at least {min_success} are needed; the others: {others}"
-        return Decision(STOP, f"stage {name}: {what}", *numbers)
-    return Decision(GO, f"stage {name}: {counts(known)}", *numbers)
+        return Decision(STOP, f"stage {name}: {what}")
+    return Decision(GO, f"stage {name}: {counts(known)}")

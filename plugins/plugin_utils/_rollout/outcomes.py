@@ -13,7 +13,7 @@ from ...module_utils._core import outcome
 LOST = "lost"
 """Cause: it was there, and was lost while the change went on; its node decides alone."""
 Outcome = dict[str, t.Any]
-"""`class`, `cause`, `msg`, and for what ran `seconds` and `workloads`."""
+"""`class`, `cause` and `msg`; no more, since plays hand all of them on after each wave."""
 
 
 def silence(variables: Mapping[str, t.Any]) -> str:
@@ -42,11 +42,7 @@ def of(result: t.Any, variables: Mapping[str, t.Any]) -> Outcome:
         return unreachable(result, variables)
     name = result.get("class")
     if name in outcome.MEANINGS:
-        found = made(str(name), str(result.get("cause", "")), str(result.get("msg", "")))
-        for key in ("id", "seconds", "workloads"):
-            if key in result:
-                found[key] = result[key]
-        return found
+        return made(str(name), str(result.get("cause", "")), str(result.get("msg", "")))
     message = str(result.get("msg") or result.get("exception") or "the module gave no outcome")
     return made(outcome.REFUSED if result.get("failed") else outcome.INTERRUPTED, "module", message)
 
@@ -67,10 +63,6 @@ def later(before: Outcome, node: t.Any, change: str) -> Outcome:
             str(last.get("cause", "")),
             f"{last.get('msg', '')} (asked again after the link came back)",
         )
-    if (
-        outcome.MEANINGS[before["class"]].evidence
-        and not outcome.MEANINGS[before["class"]].failure
-        and not node.get("healthy", True)
-    ):
+    if outcome.MEANINGS[before["class"]].good and not node.get("healthy", True):
         return made(outcome.BROKEN, "soak", "not healthy any more after the soak: " + str(node.get("reason", "")))
     return before

@@ -23,8 +23,8 @@ _AMOUNT = re.compile(r"(\d{1,3}(?:\.\d+)?)\s?%")
 _STAGE_NAME = re.compile(r"[a-z0-9]([a-z0-9_-]{0,38}[a-z0-9])?")
 
 
-class PolicyError(FleetError):
-    """A policy that cannot be used; one line that names the place, what was found and what is allowed."""
+PolicyError = FleetError
+"""A policy that cannot be used, in the words of the fleet file: the place, what was found and what is allowed."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,17 +87,6 @@ def parse(data: object, rings: Sequence[str] = ()) -> Policy:
 
     :raises PolicyError: for the first thing that is not allowed.
     """
-    try:
-        return _policy(data, rings)
-    except PolicyError:
-        raise
-    except FleetError as exc:
-        error = PolicyError("policy", "", "", "")
-        error.args = exc.args
-        raise error from None
-
-
-def _policy(data: object, rings: Sequence[str]) -> Policy:
     section = Section(data, "policy", _POLICY_KEYS)
     listed = section.data.get("stages")
     if not isinstance(listed, list) or not listed:

@@ -5,17 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 from ...module_utils._core import outcome
+from ..table import aligned
 from . import gate, outcomes
 from .run import GOOD, Run
-
-
-def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
-    for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
 def _stages(run: Run) -> Iterator[tuple[str, str, str, str]]:
@@ -72,4 +67,4 @@ def _end(run: Run) -> Iterator[str]:
 
 def lines(run: Run, sites: Mapping[str, str]) -> list[str]:
     """:param sites: the site of each host."""
-    return [f"rollout {run['id']}", *table(list(_stages(run))), *_hosts(run, sites), *_end(run)]
+    return [f"rollout {run['id']}", *aligned(list(_stages(run))), *_hosts(run, sites), *_end(run)]

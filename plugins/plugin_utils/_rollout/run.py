@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 
 from ...module_utils._core import outcome
 from . import gate, outcomes, waves
-from .policy import Policy
+from .policy import Policy, labels
 
 Run = dict[str, t.Any]
 """Keys that plays use: `id`, `tenant`, `release`, `order` and `sizes` (for `serial`), `stopped`, `halted`, `why`, `stage`,
 `wave`, `soak`, `ask` (the stage that wants approval, or nothing), `revert` (hosts), `outcomes` (by host)."""
 
-GOOD = (outcome.SUCCESS, outcome.UNCHANGED)
+GOOD = tuple(name for name, meaning in outcome.MEANINGS.items() if meaning.good)
 
 
 def _answer(asked: t.Any, variables: Mapping[str, t.Any], health: Mapping[str, t.Any]) -> outcomes.Outcome | None:
@@ -83,7 +83,7 @@ def begin(
     :param most_waves: end after so many waves; 0 for all.
     :raises PolicyError: where the rollout could never progress.
     """
-    keys = sorted({"edge_site", *(key for stage in policy.stages for budget in stage.budgets for key in budget.by)})
+    keys = sorted({"edge_site", *labels(policy)})
     known = {
         host: _answer(asked.get(host), variables, (health or {}).get(host) or {}) for host, variables in members.items()
     }
