@@ -55,6 +55,9 @@ class FakeEngine(Engine):
         self.born = 1
         self.down = False
 
+    def _call(self, *arguments: str, timeout: float = 60.0) -> Done:
+        raise AssertionError(f"the engine of this machine is none of this test's: {arguments}")
+
     def _up(self) -> None:
         if self.down:
             raise NodeError("engine", "the container engine does not answer")
@@ -121,6 +124,9 @@ class FakeEngine(Engine):
         self._up()
         self.events.append(f"stop {name}")
         self.have[name]["running"] = False
+
+    def kill(self, name: str) -> None:
+        self.stop(name, 0)
 
     def remove(self, *names: str) -> None:
         for name in names:
