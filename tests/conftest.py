@@ -99,10 +99,16 @@ def reports(terminalreporter: Any) -> Iterator[tuple[str, Any]]:
                 yield result, None
 
 
+def reason(report: Any) -> str:
+    """What failed in one line, short enough to stand in a list."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    return " ".join((crash.message if crash else str(report.longrepr)).split())[:400]
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Iterator[None]:
     yield  # ours comes last
-    counts: dict[str, Any] = {"passed": 0, "failed": 0, "skipped": 0}
+    counts: dict[str, Any] = {"passed": 0, "failed": 0, "skipped": 0, "reasons": []}
     shown: dict[str, must_show.Item] = {}
     for part in config.stash[LISTED]:
         shown.update(must_show.items(part, config.stash[LISTED]))
@@ -110,6 +116,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Ite
         counts[outcome] += 1
         if report is None:
             continue
+        if outcome == "failed":
+            counts["reasons"].append(f"{report.nodeid}: {reason(report)}")
         figures = [str(value) for name, value in report.user_properties if name == FIGURE]
         marks = [str(value) for name, value in report.user_properties if name == ITEMS]
         for key in marks:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable
 
@@ -30,9 +31,15 @@ class Counts:
     passed: int = 0
     failed: int = 0
     skipped: int = 0
+    reasons: list[str] = field(default_factory=list)  # one line for each failure
 
     def __add__(self, other: Counts) -> Counts:
-        return Counts(self.passed + other.passed, self.failed + other.failed, self.skipped + other.skipped)
+        return Counts(
+            self.passed + other.passed,
+            self.failed + other.failed,
+            self.skipped + other.skipped,
+            self.reasons + other.reasons,
+        )
 
     def __str__(self) -> str:
         return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
@@ -59,7 +66,7 @@ def tool(name: str, command: list[str], cwd: Path = ROOT, extra: dict[str, str] 
     started = time.monotonic()
     code = subprocess.run(command, cwd=cwd, env={**environment(), **(extra or {})}, check=False).returncode
     print(f"-- {name}: {'failed' if code else 'passed'} ({clock(time.monotonic() - started)})", flush=True)
-    return Counts(failed=1) if code else Counts(passed=1)
+    return Counts(failed=1, reasons=[name]) if code else Counts(passed=1)
 
 
 def pytest(arguments: list[str], python: Path = BIN / "python") -> Counts:
@@ -69,15 +76,16 @@ def pytest(arguments: list[str], python: Path = BIN / "python") -> Counts:
     command = [str(python), "-m", "pytest", "--counts", str(counts_file), *arguments]
     code = subprocess.run(command, cwd=ROOT, env=environment(), check=False).returncode
     if not counts_file.exists():
-        return Counts(failed=1)
+        return Counts(failed=1, reasons=[f"pytest {arguments[0]}: it broke off with {code}"])
     read = json.loads(counts_file.read_text(encoding="utf-8"))
     counts_file.unlink()
-    counts = Counts(read["passed"], read["failed"], read["skipped"])
+    counts = Counts(read["passed"], read["failed"], read["skipped"], read["reasons"])
     if read["must_show"]:
         print(read["must_show"], flush=True)
     if code and not counts.failed:
         print(f"pytest ended with {code}: {'no test was found' if code == 5 else 'see above'}", flush=True)
         counts.failed = 1
+        counts.reasons.append(f"pytest {arguments[0]}: ended with {code}")
     return counts
 
 
@@ -110,7 +118,8 @@ def unit() -> Counts:
 
 def sanity_tests() -> Counts:
     done = sanity.run(["--python", f"{sys.version_info.major}.{sys.version_info.minor}"], environment())
-    return Counts(len(done.ran - done.failed), len(done.failed), len(done.skipped))
+    reasons = [f"ansible-test sanity {name}" for name in sorted(done.failed)]
+    return Counts(len(done.ran - done.failed), len(done.failed), len(done.skipped), reasons)
 
 
 def engine_and(run: Callable[[], Counts]) -> Counts:
@@ -133,7 +142,7 @@ def stop_labs(before: set[str]) -> None:
 
 
 def lab_tests(folder: str) -> Counts:
-    return pytest([folder, "-m", "not slow and not bench", "--durations=12", "--durations-min=20"])
+    return pytest([folder, "-m", "not slow and not bench", "--durations=60", "--durations-min=10"])
 
 
 def bench() -> Counts:
@@ -174,6 +183,8 @@ def run_stages(names: list[str], stop: bool = False) -> Counts:
     if len(names) > 1:
         print(f"\n{'stage':12} {'passed':>7} {'failed':>7} {'skipped':>8} {'time':>7}")
         print("\n".join(rows))
+        # Once more at the end: what came before is long.
+        print("".join(f"failed: {line}\n" for line in total.reasons), end="")
     print(total, flush=True)
     return total
 
@@ -184,6 +195,7 @@ def each_stage(names: list[str]) -> tuple[Counts, list[str]]:
     begun = time.monotonic()
     for name in names:
         print(f"\n==== {name} ====", flush=True)
+        print(f"-- free: {shutil.disk_usage(ROOT).free >> 30} GiB of disk", flush=True)
         started = time.monotonic()
         counts = STAGES[name]()
         took = clock(time.monotonic() - started)
