@@ -35,7 +35,8 @@ def ledger_info() -> str:
     """The real module, of a node that is a folder."""
     source = (ROOT / "plugins" / "modules" / "ledger_info.py").read_text(encoding="utf-8")
     found = source.replace("files.Paths()", "files.Paths(os.path.dirname(module._remote_tmp))")
-    found = found.replace("= status(module)", f"= {STATUS}")
+    found = found.replace("= _edge.status(module)", f"= {STATUS}")
+    found = found.replace("from ..module_utils import _edge\n", "import json\nimport os\n")
     assert found.count("module._remote_tmp") == 2
     return found
 
