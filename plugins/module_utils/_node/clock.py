@@ -11,15 +11,10 @@ speaks of now also after the clock was set.
 from __future__ import annotations
 
 import contextlib
-import email.utils
 import errno
-import http.client
 import os
-import ssl
-import threading
 import time
 import typing as t
-import urllib.parse
 from dataclasses import dataclass
 
 from .._core import clock as _clock
@@ -38,7 +33,7 @@ from .._core.clock import (
 )
 from .._core.fields import SpecError
 from .._core.hardware.system import STA_UNSYNC
-from . import faults, hardware_tree, ledger
+from . import clock_hosts, faults, hardware_tree, ledger
 from ._runner import run
 from .errors import NodeError
 from .files import Paths, lock, make_directory, read_json, read_text, write_json
@@ -49,13 +44,10 @@ SELDOM = 1800.0
 LASTS = 7 * _clock.DAY
 """Seconds for which it counts what was said: then the crystal may be as wrong as two clocks may differ."""
 SOURCES = (CONTROLLER, GATEWAY, HTTP)
-_ASK = 5.0
 _SECONDS = 3.0
 _LOCK_WAIT = 5.0
 _RTC = "/sys/class/rtc/rtc0/since_epoch"
-_NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME, of which Python has no name
 _FLOOR_MARK = "set"
-_TRUST = "/etc/physical-ai/pki/trust.pem"
 
 
 @dataclass(frozen=True)
@@ -256,7 +248,7 @@ def ask_hosts(paths: Paths, settings: Settings) -> str:
     """Asks the named hosts, and keeps what enough of them agree on. Ends within a few seconds, whatever they do."""
     if not settings.http:
         return "no host is named"
-    answers = ask(settings.http)
+    answers = clock_hosts.ask(settings.http, age)
     running = age()
     times = {url: said + running - at for url, (said, at, dummy) in answers.items() if said is not None}
     found, word = _clock.agreed(times, settings.least)
@@ -265,62 +257,6 @@ def ask_hosts(paths: Paths, settings: Settings) -> str:
         return word + (f" ({problems})" if problems else "")
     note(paths, HTTP, found, running)
     return word
-
-
-Answer = t.Tuple[t.Optional[float], float, str]
-"""What a host said, the age of the kernel when it did, and why it said nothing."""
-
-
-def ask(urls: t.Sequence[str], seconds: float = _ASK) -> t.Dict[str, Answer]:
-    """The Date header of each host. All at once: a name that nobody resolves has a time limit of its own, which is longer."""
-    answers: t.Dict[str, Answer] = dict.fromkeys(urls, (None, 0.0, "no answer in time"))
-
-    def one(url: str) -> None:
-        try:
-            answers[url] = (_date(url), age(), "")
-        except (OSError, http.client.HTTPException, ArithmeticError, ValueError) as exc:
-            answers[url] = (None, 0.0, (exc.strerror if isinstance(exc, OSError) else None) or str(exc))
-
-    threads = [threading.Thread(target=one, args=(url,), daemon=True) for url in answers]
-    for item in threads:
-        item.start()
-    until = time.monotonic() + seconds
-    for item in threads:
-        item.join(max(0.0, until - time.monotonic()))
-    return dict(answers)
-
-
-def _date(url: str) -> float:
-    parts = urllib.parse.urlsplit(url)
-    host = parts.hostname or ""
-    connection = (
-        http.client.HTTPSConnection(host, parts.port, timeout=_SECONDS, context=_context())
-        if parts.scheme == "https"
-        else http.client.HTTPConnection(host, parts.port, timeout=_SECONDS)
-    )
-    try:
-        connection.request("HEAD", parts.path or "/", headers={"Cache-Control": "no-cache", "Connection": "close"})
-        answer = connection.getresponse()
-        if (answer.getheader("Age") or "0").strip() != "0":
-            raise ValueError("it answers out of a cache")
-        parsed = email.utils.parsedate_tz(answer.getheader("Date") or "")
-    finally:
-        connection.close()
-    if parsed is None or parsed[9] is None:
-        raise ValueError("it does not say the date")
-    found = _clock.moment(email.utils.mktime_tz(parsed))
-    if found is None:
-        raise ValueError("it says a date that no clock has")
-    return found
-
-
-def _context() -> ssl.SSLContext:
-    """Who a host is, is checked; when its certificate ends is not, because that is asked of the clock in question."""
-    context = ssl.create_default_context()
-    context.verify_flags = ssl.VerifyFlags(_NO_CHECK_TIME)
-    with contextlib.suppress(OSError):
-        context.load_verify_locations(_TRUST)
-    return context
 
 
 def correct(
@@ -406,3 +342,16 @@ def report(found: Look) -> t.Dict[str, t.Any]:
             for item in found.rungs
         ],
     }
+
+
+def shown(when: t.Optional[float]) -> str:
+    return "-" if when is None else _clock.day(when)
+
+
+def table(found: t.Mapping[str, t.Any]) -> t.List[t.Sequence[str]]:
+    """A report as rows for a person."""
+    rows: t.List[t.Sequence[str]] = [("WHO", "SAYS", "AWAY", "USED", "NOTE")]
+    for item in found["rungs"]:
+        away = "-" if item["time"] is None else _clock.apart(found["now"] - item["time"])
+        rows.append((item["name"], shown(item["time"]), away, "yes" if item["used"] else "no", item["note"]))
+    return rows

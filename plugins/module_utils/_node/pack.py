@@ -66,6 +66,7 @@ from . import (
     change,
     checkup,
     cli,
+    clock_hosts,
     data,
     download,
     engine,
