@@ -19,7 +19,8 @@ from .._core import clock as _clock
 _ASK = 5.0
 _SECONDS = 3.0
 _NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME, of which Python has no name
-_TRUST = "/etc/physical-ai/pki/trust.pem"
+TRUST = "/etc/physical-ai/pki/trust.pem"
+"""Roots of the fleet; the ones of the system count too."""
 
 Answer = t.Tuple[t.Optional[float], float, str]
 """What a host said, the age of the kernel when it did, and why it said nothing."""
@@ -60,9 +61,10 @@ def _date(url: str) -> float:
         parsed = email.utils.parsedate_tz(answer.getheader("Date") or "")
     finally:
         connection.close()
-    if parsed is None or parsed[9] is None:
+    if parsed is None:
         raise ValueError("it does not say the date")
-    found = _clock.moment(email.utils.mktime_tz(parsed))
+    # Without a zone it would be read as the local time, and it is GMT always.
+    found = _clock.moment(email.utils.mktime_tz((*parsed[:9], parsed[9] or 0)))
     if found is None:
         raise ValueError("it says a date that no clock has")
     return found
@@ -73,5 +75,5 @@ def _context() -> ssl.SSLContext:
     context = ssl.create_default_context()
     context.verify_flags = ssl.VerifyFlags(_NO_CHECK_TIME)
     with contextlib.suppress(OSError):
-        context.load_verify_locations(_TRUST)
+        context.load_verify_locations(TRUST)
     return context
