@@ -112,14 +112,19 @@ def verdict(paths: Paths) -> Verdict:
     return look(paths).verdict
 
 
-def look(paths: Paths, settings: t.Optional[Settings] = None) -> Look:
-    """:param settings: instead of those that are written down."""
+def look(paths: Paths, settings: t.Optional[Settings] = None, controller: t.Optional[float] = None) -> Look:
+    """
+    :param settings: instead of those that are written down.
+    :param controller: what the controller says that the time is now, instead of what it said earlier.
+    """
     chosen, problem = (settings, "") if settings is not None else _settings(paths)
     known, who, written = _last_known(paths)
     error, said = time_server(paths)  # takes a while: the clocks are read after it
     now, running = wall(), age()
     rungs = [Rung(FLOOR, known, who), _rtc(paths)]
     rungs += [_heard(paths, name, running) for name in SOURCES]
+    if controller is not None:
+        rungs = [Rung(CONTROLLER, controller, "said now") if item.name == CONTROLLER else item for item in rungs]
     rungs.append(Rung(TIME_SERVER, None if error is None else now, said, error or 0.0))
     if problem:
         rungs.append(Rung("settings", None, problem))
@@ -260,32 +265,40 @@ def ask_hosts(paths: Paths, settings: Settings) -> str:
 
 
 def correct(
-    paths: Paths, network: bool = True, dry: bool = False, settings: t.Optional[Settings] = None
+    paths: Paths,
+    network: bool = True,
+    dry: bool = False,
+    settings: t.Optional[Settings] = None,
+    controller: t.Optional[float] = None,
 ) -> t.Dict[str, t.Any]:
     """Sets the clock where it is wrong and somebody knows better, and moves the last known time.
 
     :param network: whether hosts may be asked, where nobody else confirms the clock.
     :param dry: only says what it would do.
+    :param settings: as in :func:`look`, and `controller` too.
     """
-    found = look(paths, settings)
-    asked = ""
+    began = age()
+
+    def again() -> Look:
+        return look(paths, settings, None if controller is None else controller + age() - began)
+
+    found, asked = again(), ""
     if network and found.settings.http and found.verdict.state != TRUSTED:
         asked = ask_hosts(paths, found.settings)
-        found = look(paths, settings)
+        found = again()
     choice, msg, permitted = found.choice, "", True
     moved = choice is not None
     if choice is not None:
         moved, permitted, msg = _set(paths, found, choice, dry)
         if not dry and moved:
-            found = look(paths, settings)
+            found = again()
     if not dry:
         try:
-            keep(paths, found)
+            found = again() if keep(paths, found) else found
         except NodeError as exc:
             msg = "; ".join(filter(None, (msg, exc.message)))
-    return dict(
-        report(found), set=moved, source=choice.source if choice else "", permitted=permitted, asked=asked, msg=msg
-    )
+    source = choice.source if choice else ""
+    return dict(report(found), set=moved, source=source, permitted=permitted, asked=asked, msg=msg)
 
 
 def _set(paths: Paths, found: Look, choice: _clock.Choice, dry: bool) -> t.Tuple[bool, bool, str]:
