@@ -405,17 +405,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     command = add("clock", _clock, "what the time is, how far that can be believed, and who says so")
     command.add_argument("--json", action="store_true", help="as JSON")
-    command.add_argument("--set", action="store_true", help="set it where it is wrong and somebody knows better")
     command.add_argument("--offline", action="store_true", help="ask no host for it")
-    command.add_argument(
+    group = command.add_mutually_exclusive_group()
+    group.add_argument("--set", action="store_true", help="set it where it is wrong and somebody knows better")
+    group.add_argument(
         "--note", default="", metavar="SECONDS", help="what the controller says; - for JSON on standard input"
     )
-    command.add_argument(
-        "--keep", action="store_true", help="write the time down as the last known one, if it is trusted"
-    )
-    command.add_argument(
-        "--forget", action="store_true", help="forget the last known time, where that was wrong itself"
-    )
+    group.add_argument("--keep", action="store_true", help="write it down as the last known time, if it is trusted")
+    group.add_argument("--forget", action="store_true", help="forget the last known time, where that was wrong itself")
     command = add("ledger", _ledger, "what became of this node, in order")
     command.add_argument("-n", "--lines", type=int, help="number of entries; 0 for all (default: 20, with --after all)")
     command.add_argument("--after", type=int, default=0, metavar="SEQUENCE", help="only entries after this one")

@@ -131,7 +131,7 @@ def test_a_wrong_last_known_time_is_forgotten(node: Node) -> None:
 
 
 def test_settings_are_written_once_kept_and_shown(node: Node) -> None:
-    wanted = {"http": ["http://gw01/"], "http_agree": 0, "max_ahead_days": 1825}
+    wanted: dict[str, t.Any] = {"http": ["http://gw01/"], "http_agree": 0, "max_ahead_days": 1825}
     foreseen = node.run(check=True, controller_time=NOW, **wanted)
     assert foreseen["changed"] and node.files == []
     done = node.run(controller_time=NOW, **wanted)
@@ -170,5 +170,6 @@ def test_nonsense_is_refused_before_anything_is_written(node: Node, params: dict
 
 def test_the_day_of_this_software_is_the_same_everywhere() -> None:
     role = yaml.safe_load((ROOT / "roles/baseline/vars/main.yml").read_text(encoding="utf-8"))
-    days = {role["__baseline_not_before"], clock.SPEC["not_before"]["default"], doctor.SPEC["not_before"]["default"]}
+    options: list[t.Any] = [clock.SPEC["not_before"], doctor.SPEC["not_before"]]
+    days = {role["__baseline_not_before"], *(item["default"] for item in options)}
     assert days == {time.strftime("%Y-%m-%d", time.gmtime(core.MADE))}

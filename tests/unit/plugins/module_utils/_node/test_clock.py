@@ -368,6 +368,17 @@ def test_where_the_clock_may_not_be_set_one_line_says_so(machine: Machine) -> No
     assert not ledger.read(machine.paths)
 
 
+def test_a_container_never_sets_the_clock_of_its_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: t.List[float] = []
+    monkeypatch.setattr(time, "clock_settime", lambda which, moment: steps.append(moment))
+    monkeypatch.setattr(clock, "_CONTAINER", (str(tmp_path / "mark"),))
+    clock.step(NOW)
+    (tmp_path / "mark").touch()
+    with pytest.raises(PermissionError):
+        clock.step(NOW)
+    assert steps == [NOW]
+
+
 def test_a_dry_run_sets_and_writes_nothing(machine: Machine) -> None:
     machine.now = 0.0
     found = clock.correct(machine.paths, dry=True)
