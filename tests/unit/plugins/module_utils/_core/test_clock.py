@@ -18,6 +18,7 @@ from ansible_collections.physical_ai.edge.plugins.module_utils._node import cloc
 NOW = 1795000000.0
 FUTURE = 4102444800.0 - 86400  # the end of 2099
 BOUNDS = Bounds(NOW - 400 * clock.DAY)
+LAST = BOUNDS.floor + BOUNDS.ahead
 SERVER, MASTER, GATE, HOSTS = (
     Witness(name, NOW) for name in (clock.TIME_SERVER, clock.CONTROLLER, clock.GATEWAY, clock.HTTP)
 )
@@ -47,6 +48,8 @@ def away(witness: Witness, seconds: float) -> Witness:
         (FUTURE, [Witness(clock.TIME_SERVER, FUTURE)], "doubtful", "and nobody confirms it"),
         (FUTURE, [Witness(clock.HTTP, FUTURE), MASTER], "doubtful", "but the controller says 2026-11-18"),
         (FUTURE, [Witness(clock.CONTROLLER, FUTURE)], "trusted", "the controller"),
+        (LAST + 100, [Witness(clock.HTTP, LAST - 100)], "doubtful", "and nobody confirms it"),
+        (LAST + 100, [Witness(clock.CONTROLLER, LAST - 100)], "trusted", "the controller"),
         (NOW, [Witness(clock.HTTP, FUTURE)], "plausible", "nobody confirms"),
         (NOW, [Witness(clock.HTTP, 0.0)], "plausible", "nobody confirms"),
     ],
@@ -76,6 +79,7 @@ def test_a_clock_that_was_set_to_the_floor_is_doubtful_until_somebody_confirms_i
         (0.0, [HOSTS], NOW - 5, Choice(NOW, clock.HTTP)),
         (0.0, [HOSTS, MASTER], None, Choice(NOW, clock.CONTROLLER)),
         (0.0, [Witness(clock.CONTROLLER, 60.0)], None, Choice(BOUNDS.floor, clock.FLOOR)),
+        (0.0, [Witness(clock.CONTROLLER, BOUNDS.floor - 100)], None, Choice(BOUNDS.floor, clock.CONTROLLER)),
         (FUTURE, [], None, None),
         (FUTURE, [], FUTURE, None),
         (FUTURE, [], NOW, Choice(NOW, clock.RTC)),

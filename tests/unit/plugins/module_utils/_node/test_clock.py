@@ -161,6 +161,15 @@ def test_the_last_known_time_moves_forward_only_by_a_trusted_clock_and_seldom(ma
     assert os.stat(machine.paths.clock).st_mode & 0o777 == 0o600
 
 
+def test_of_two_that_write_the_last_known_time_at_once_the_later_one_counts(machine: Machine) -> None:
+    machine.synchronise()
+    early = clock.look(machine.paths)
+    machine.passes(60)
+    assert clock.keep(machine.paths)
+    assert not clock.keep(machine.paths, early)
+    assert machine.floor == NOW + 60
+
+
 @pytest.mark.parametrize(
     "content",
     ["", "{", "[]", "null", '"x"', '{"time": "1"}', '{"time": true}', '{"time": NaN}', '{"time": -1}', "\0\0\0"],
