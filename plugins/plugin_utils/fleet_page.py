@@ -42,6 +42,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "hold": ("h", WARN),
     "release": ("r", SAME),
     "lease": ("l", SAME),
+    "clock": ("c", WARN),
     "approve": ("a", SAME),
 }
 OTHER = ("?", SAME)

@@ -11,6 +11,7 @@ import time
 import typing as t
 
 from . import address_pools
+from .clock import DOUBTFUL
 from .doctor_finding import Check, Finding, NotChecked, Seen, failure, mib, warning
 
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
@@ -54,12 +55,23 @@ def clock(seen: Seen) -> t.Iterator[Finding]:
         yield failure(
             "clock", f"it says {day(now)}", f"a day after {seen['not_before']}, when this software was made", do
         )
-    elif controller:
+        return
+    if controller:
         allowed = (number(seen.get("max_minutes")) or 5) * 60
         if abs(now - controller) > allowed:
             side = "ahead of" if now > controller else "behind"
             found = f"it is {_apart(abs(now - controller))} {side} the controller ({day(now)})"
             yield failure("clock", found, f"at most {_apart(allowed)} apart", do)
+            return
+    yield from _doubtful(seen, do)
+
+
+def _doubtful(seen: Seen, do: str) -> t.Iterator[Finding]:
+    """What the node itself thinks of its clock: while that is doubtful, no certificate is renewed."""
+    found = seen.get("clock")
+    if isinstance(found, dict) and found.get("state") == DOUBTFUL:
+        wanted = "a clock after the last known time, that nobody contradicts"
+        yield failure("clock", str(found.get("reason"))[:300], wanted, f"see who says what: `edge clock`; {do}")
 
 
 def _day_of(text: t.Any) -> t.Optional[float]:
@@ -253,7 +265,11 @@ def permissions(seen: Seen) -> t.Iterator[Finding]:
 
 
 CHECKS = (
-    Check("clock", "the clock is after the day on which this software was made, and within minutes of the controller's", clock),
+    Check(
+        "clock",
+        "the clock is after the day on which this software was made, within minutes of the controller's, and not doubtful to the node itself",
+        clock,
+    ),
     Check("clock_synchronized", "a time server sets the clock", synchronized),
     Check("disk", "space and inodes are free on `/`, the engine's root and `/var/lib/physical-ai`", disks),
     Check("disk_wear", "no disk is worn or failing", wear),

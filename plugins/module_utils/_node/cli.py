@@ -14,7 +14,7 @@ import typing as t
 
 from .._core import outcome
 from .._core.request import Request, RequestError, read
-from . import devices, holds, launch, lease, ledger, model_requests, program
+from . import clock, devices, holds, launch, lease, ledger, model_requests, program
 from .errors import NodeError, NothingToDo
 from .files import read_json
 from .node import Node
@@ -30,6 +30,7 @@ EPILOG = """examples:
   edge revert quality/inspection   back to the version before
   edge devices                     cameras, ports and PLCs by the site's names
   edge models                      models that are here, and who uses them
+  edge clock                       what the time is, and who says so
   edge ledger                      what became of this node, in order
   edge health quality              whether what runs is healthy now
 """
@@ -234,6 +235,37 @@ def _models(node: Node, arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _clock(node: Node, arguments: argparse.Namespace) -> int:
+    if arguments.note:
+        return _clock_note(node, arguments.note)
+    if arguments.forget:
+        _say(clock.forget(node.paths, program.who()))
+        return 0
+    if arguments.keep:
+        clock.keep(node.paths)
+        return 0
+    found = clock.correct(node.paths, network=not arguments.offline, dry=not arguments.set)
+    if arguments.json:
+        _print(found)
+        return 0
+    _say(f"clock: {clock.shown(found['now'])}, {found['state']}: {found['reason']}")
+    for line in filter(None, (found["msg"], found["asked"] and f"hosts: {found['asked']}")):
+        _say(line)
+    if not arguments.set:
+        for line in _table(clock.table(found)):
+            _say(line)
+    return 0
+
+
+def _clock_note(node: Node, given: str) -> int:
+    """Seconds, or - for JSON on standard input: `time`, and `source` where it is not the controller."""
+    found = json.load(sys.stdin) if given == "-" else {"time": float(given)}
+    if not isinstance(found, dict):
+        raise NodeError("program", "clock --note: wanted a mapping with time and source")
+    clock.note(node.paths, found.get("source", clock.CONTROLLER), found.get("time"))
+    return 0
+
+
 def _limit(node: Node, arguments: argparse.Namespace) -> int:
     node.limit_tenants(node.engine.info().cgroup_driver, node.store.load())
     return 0
@@ -271,6 +303,8 @@ def _entry(item: t.Mapping[str, t.Any]) -> str:
     if item["kind"] == "alarm":
         where = f"{item['tenant']}/{item['workload']}"
         return f"{where} waited {item['waited']:g} s for its {item['what']}: {item['reason']}; then {item['then']}"
+    if item["kind"] == "clock":
+        return f"{item['what']}: {item['msg']}" + (f" by {item['who']}" if item["who"] else "")
     if item["kind"] == "hold":
         return f"{item['scope']} by {item['who']}: {item['reason']}"
     if item["kind"] == "release":
@@ -369,6 +403,16 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--settle", action="store_true", help="give workloads the devices that are there now (for units)"
     )
+    command = add("clock", _clock, "what the time is, how far that can be believed, and who says so")
+    command.add_argument("--json", action="store_true", help="as JSON")
+    command.add_argument("--offline", action="store_true", help="ask no host for it")
+    group = command.add_mutually_exclusive_group()
+    group.add_argument("--set", action="store_true", help="set it where it is wrong and somebody knows better")
+    group.add_argument(
+        "--note", default="", metavar="SECONDS", help="what the controller says; - for JSON on standard input"
+    )
+    group.add_argument("--keep", action="store_true", help="write it down as the last known time, if it is trusted")
+    group.add_argument("--forget", action="store_true", help="forget the last known time, where that was wrong itself")
     command = add("ledger", _ledger, "what became of this node, in order")
     command.add_argument("-n", "--lines", type=int, help="number of entries; 0 for all (default: 20, with --after all)")
     command.add_argument("--after", type=int, default=0, metavar="SEQUENCE", help="only entries after this one")

@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from .._core import state as _state
 from .._core.doctor_finding import Seen
 from .._core.hardware import v4l2, values
-from . import devices, files, gpu_guard, hardware, kernel_log, ledger, units
+from . import clock, devices, files, gpu_guard, hardware, kernel_log, ledger, units
 from . import doctor_files as _files
 from ._runner import run
 from .errors import NodeError
@@ -81,6 +81,12 @@ def _reason(exc: BaseException) -> str:
     if isinstance(exc, NodeError):
         return exc.message
     return (exc.strerror if isinstance(exc, OSError) else None) or f"{type(exc).__name__}: {exc}"
+
+
+def _clock(reading: Reading) -> None:
+    controller = reading.options.get("controller")
+    found = clock.look(reading.paths, controller=float(controller) if controller else None).verdict
+    reading.seen["clock"] = {"state": found.state, "reason": found.reason}
 
 
 def _units(reading: Reading) -> None:
@@ -230,6 +236,7 @@ def _kernel_log(reading: Reading) -> None:
 
 
 READERS: t.Dict[str, Reader] = {
+    "clock": _clock,
     "units": _units,
     "engine": _engine,
     "program": _program,

@@ -89,6 +89,11 @@ class Paths:
         return self.state_directory + "/ledger.jsonl"
 
     @property
+    def clock(self) -> str:
+        """The last time of which the node was sure."""
+        return self.state_directory + "/clock"
+
+    @property
     def devices_seen(self) -> str:
         return self.state_directory + "/devices-seen.json"
 
@@ -121,6 +126,11 @@ class Paths:
         return self.configuration + "/signers-revoked"
 
     @property
+    def clock_settings(self) -> str:
+        """Who may say what the time is, written by the module clock."""
+        return self.configuration + "/clock.json"
+
+    @property
     def device_links(self) -> str:
         """Links that udev makes."""
         return self.root + "/dev/edge"
@@ -137,6 +147,11 @@ class Paths:
     @property
     def run(self) -> str:
         return self.root + "/run/physical-ai"
+
+    @property
+    def clock_heard(self) -> str:
+        """In memory: what was said of the time since the boot, each with the age of the running kernel at which it was said."""
+        return self.run + "/clock"
 
     @property
     def locks(self) -> str:

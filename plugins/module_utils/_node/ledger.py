@@ -14,6 +14,7 @@ Kinds of entries, with what each says beside `sequence` and `time`:
 - alarm: a swap waited its longest time in vain: id, tenant, workload, what (update lock, idle probe), reason, waited (seconds),
   value (last read), then (held, swap)
 - hold: a person holds changes back: scope, reason, who
+- clock: the clock was set, or the last known time forgotten: what (of set, forgotten), source, was, to (seconds), who, msg
 - release: a person takes away what held back: scope, what (of hold, lock, now), who, id (the change that goes on now)
 """
 

@@ -19,6 +19,7 @@ import zipfile
 from .._core import (
     admission,
     baseline,
+    clock,
     container,
     devices,
     fields,
@@ -65,6 +66,7 @@ from . import (
     change,
     checkup,
     cli,
+    clock_hosts,
     data,
     download,
     engine,
@@ -100,6 +102,7 @@ from . import (
     version,
 )
 from . import baseline as node_baseline
+from . import clock as node_clock
 from . import devices as node_devices
 from . import idle as node_idle
 from . import models as node_models

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import random
@@ -17,7 +18,7 @@ from .._core import plan as _plan
 from .._core import spec as _spec
 from .._core.request import PLAN, Request
 from .._core.state import Deployment, Refusal, State, Tenant, Workload
-from . import admit, checkup, devices, files, gpu_guard, lease, ledger, models, trust
+from . import admit, checkup, clock, devices, files, gpu_guard, lease, ledger, models, trust
 from .change import Transaction
 from .errors import NodeError, NothingToDo
 from .fetch import Fetcher, reference
@@ -132,6 +133,8 @@ def apply(node: Node, request: Request) -> t.Dict[str, t.Any]:
         with node.lock(LOCK_WAIT):
             result = _apply_locked(node, request)
             node.store.write_result(request.id, result)
+            with contextlib.suppress(NodeError):
+                clock.keep(node.paths)
             return result
     except NodeError as exc:
         name = outcome.INTERRUPTED if _is_journalled(node, request) else outcome.REFUSED

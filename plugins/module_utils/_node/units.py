@@ -86,17 +86,66 @@ PathExists=/run/physical-ai/look
 WantedBy=paths.target
 """
 
+# As early as files can be read: what comes later looks at certificates, or is ordered after a clock that was set. The network is not
+# there yet, so only the last known time and the hardware clock speak. It never keeps a boot from going on.
+CLOCK = """# Managed by physical_ai.edge
+[Unit]
+Description=Set a clock that is before the last known time, or years after it
+DefaultDependencies=no
+RequiresMountsFor=/var/lib/physical-ai /usr/local/bin
+After=local-fs.target
+Before=sysinit.target time-set.target time-sync.target systemd-timesyncd.service chrony.service docker.service shutdown.target
+Conflicts=shutdown.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=-/usr/local/bin/edge clock --set --offline
+ExecStop=-/usr/local/bin/edge clock --keep
+TimeoutStartSec=30
+TimeoutStopSec=15
+
+[Install]
+WantedBy=sysinit.target
+"""
+
+CLOCK_LOOK = """# Managed by physical_ai.edge
+[Unit]
+Description=Ask who knows what the time is, and write down the last known time
+
+[Service]
+Type=oneshot
+ExecStart=/usr/local/bin/edge clock --set
+TimeoutStartSec=60
+"""
+
+# By the age of the kernel: a timer by the calendar would wait for a clock that is set.
+CLOCK_TIMER = """# Managed by physical_ai.edge
+[Unit]
+Description=Look at the clock every hour
+
+[Timer]
+OnBootSec=1min
+OnUnitInactiveSec=1h
+RandomizedDelaySec=1min
+
+[Install]
+WantedBy=timers.target
+"""
+
 UNITS: t.Dict[str, str] = {
+    "physical-ai-clock.service": CLOCK,
+    "physical-ai-clock-look.timer": CLOCK_TIMER,
     "physical-ai-recover.service": RECOVER,
     "physical-ai-ports.service": PORTS,
     "physical-ai-devices.service": DEVICES,
     "physical-ai-look.path": LOOK_PATH,
 }
 
-TRIGGERED = {"physical-ai-look.service": LOOK}
+TRIGGERED = {"physical-ai-look.service": LOOK, "physical-ai-clock-look.service": CLOCK_LOOK}
 """Units that others start."""
 
-WATCHING = ("physical-ai-look.path",)
+WATCHING = ("physical-ai-look.path", "physical-ai-clock-look.timer")
 """Those that are started when they are installed; the others wait for the boot, the engine or an event."""
 
 GENERATOR = """#!/bin/sh

@@ -68,7 +68,7 @@ def healthy() -> Seen:
     hardware["engine"] = {"cdi_enabled": True, "runtimes": ["runc"]}
     return {
         "now": NOW, "controller": int(NOW), "max_minutes": 5, "not_before": "2026-11-01", "min_free_mib": 256,
-        "version": "0.1.0", "our_units": [UNIT], "container": False,
+        "version": "0.1.0", "our_units": [UNIT], "container": False, "clock": {"state": "trusted", "reason": "the controller says the same"},
         "units": {"docker.service": unit(), UNIT: unit("inactive")},
         "engine": {"ServerVersion": "26.1.5", "LiveRestoreEnabled": True}, "daemon_json": '{"live-restore": true}',
         "program": {"there": True, "version": "0.1.0"},
@@ -129,6 +129,7 @@ FINDINGS: List[Any] = [
     (put("now", 0.0), "clock", F, "it says 1970-01-01", "date -u -s @1795555580"),
     (put("now", NOW - 3 * 86400), "clock", F, "3 days behind the controller", "hwclock -w"),
     (put("now", NOW + 7 * 60), "clock", F, "7 minutes ahead of", "date -u -s"),
+    (put("clock", {"state": "doubtful", "reason": "nobody confirms it"}), "clock", F, "nobody confirms it", "`edge clock`; set it"),
     (put("now", None), "clock", W, "does not say the time", "timedatectl"),
     (put("hardware/clock/synchronized", False), "clock_synchronized", W, "no time server", "baseline_time_servers"),
     (put("file_systems/0/free", 50 << 20), "disk", F, "50 MiB free of 102,400 MiB", "du -xhd1 /"),

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from pathlib import Path
 from typing import Any, Dict
 
@@ -46,6 +47,16 @@ def test_everything_is_read_on_whatever_machine_this_is(paths: files.Paths) -> N
     assert not [item for item in found["findings"] if "makes no sense" in item["found"]], found
     names = {*found["checked"], *(item["check"] for item in found["not_checked"])}
     assert names == {check.name for check in judge.CHECKS}
+
+
+def test_what_the_node_thinks_of_its_clock_is_read(paths: files.Paths) -> None:
+    files.write_json(paths.clock, {"schema": 1, "time": 4102358400.0, "source": "time server"})
+    assert read(paths, "clock")["clock"]["state"] == "doubtful"
+    os.unlink(paths.clock)
+    reading = doctor.Reading(paths, dict(OPTIONS, controller=int(time.time())))
+    doctor.READERS["clock"](reading)
+    assert reading.seen["clock"] == {"state": "trusted", "reason": "the controller says the same"}
+    assert not os.path.exists(paths.run)
 
 
 def test_an_event_of_a_given_log_is_found(paths: files.Paths) -> None:

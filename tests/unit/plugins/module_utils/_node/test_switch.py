@@ -25,6 +25,7 @@ from ansible_collections.physical_ai.edge.plugins.module_utils._core import spec
 from ansible_collections.physical_ai.edge.plugins.module_utils._core.request import Request
 from ansible_collections.physical_ai.edge.plugins.module_utils._core.state import REVERT_STEPS, SWITCH_STEPS
 from ansible_collections.physical_ai.edge.plugins.module_utils._node import (
+    clock,
     faults,
     files,
     models,
@@ -303,6 +304,14 @@ def test_a_model_that_is_not_there_touches_nothing(box: Box) -> None:
     assert (result["class"], result["cause"]) == ("refused", "verify"), result
     assert box.engine.events == [] and box.serves == OLD
     box.well()
+
+
+def test_after_a_change_the_last_known_time_moves(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    box.deploy(NEW)
+    assert not os.path.exists(box.node.paths.clock)  # nobody confirms the clock
+    monkeypatch.setattr(clock, "time_server", lambda paths: (0.0, "chrony follows a test"))
+    assert box.deploy(OLD)["class"] == "success"
+    assert os.path.exists(box.node.paths.clock)
 
 
 def test_revert_switches_back(box: Box) -> None:
