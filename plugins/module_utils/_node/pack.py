@@ -98,6 +98,7 @@ from . import (
     switch,
     trust,
     version,
+    waiting,
 )
 from . import baseline as node_baseline
 from . import devices as node_devices
