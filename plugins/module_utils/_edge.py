@@ -29,7 +29,7 @@ def complaint(out: str, err: str) -> str:
 def status(module: AnsibleModule) -> t.Dict[str, t.Any]:
     """What runs on the node; `installed` says whether it can run anything of ours."""
     if not installed():
-        return {"installed": False, "engine": "unknown", "tenants": {}, "holds": [], "change": None}
+        return {"installed": False, "engine": "unknown", "tenants": {}, "holds": [], "change": None, "changes": []}
     code, out, err = module.run_command([PROGRAM, "status", "--json"])
     if code != 0:
         module.fail_json(msg=err.strip() or out.strip())

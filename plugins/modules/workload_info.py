@@ -68,8 +68,15 @@ holds:
   elements: dict
   returned: always
 change:
-  description: The change under way, or nothing.
+  description: The first of RV(changes), or nothing.
   type: dict
+  returned: always
+changes:
+  description:
+    - The change that is at work, and after it those of other tenants that wait for a safe moment.
+    - For each its C(id), C(tenant), C(release) and C(step), and what it is C(waiting) for.
+  type: list
+  elements: dict
   returned: always
 """
 

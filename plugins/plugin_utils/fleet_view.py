@@ -47,7 +47,7 @@ def _rows(value: Any) -> list[Mapping[str, Any]]:
 def brief(status: Any) -> Facts:
     """Of what workload_info returned, what is worth keeping: no log lines, and nothing of a moment."""
     found = _map(status)
-    change = _map(found.get("change"))
+    changes = _rows(found.get("changes")) or _rows([found.get("change")])
     return {
         "installed": bool(found.get("installed", bool(found))),
         "engine": clean(found.get("engine") or "unknown"),
@@ -55,7 +55,7 @@ def brief(status: Any) -> Facts:
         "holds": [
             {key: clean(item.get(key)) for key in ("scope", "who", "reason")} for item in _rows(found.get("holds"))
         ],
-        "change": {key: clean(change.get(key)) for key in ("tenant", "release", "step")} if change else None,
+        "changes": [{key: clean(item.get(key)) for key in ("tenant", "release", "step")} for item in changes if item],
     }
 
 
@@ -149,7 +149,7 @@ def _host(variables: Mapping[str, Any], known: Mapping[str, Any], now: datetime)
         facts["age_seconds"] = _age(known.get("time"), now)
         status = brief(known.get("status"))
         rows = [_aside(row, facts) for row in workloads(status)] if known else [_aside(_row("-", "-"), facts)]
-    facts.update(engine=status["engine"], holds=status["holds"], change=status["change"])
+    facts.update(engine=status["engine"], holds=status["holds"], change=next(iter(status["changes"]), None))
     return facts, rows
 
 
@@ -230,8 +230,8 @@ def _state(status: Mapping[str, Any], tenant: str, workload: str) -> tuple[str, 
     """The state of a workload and what is worth a word. What is wrong now goes before what is wanted next."""
     found = status["tenants"][tenant]
     item, last = found["workloads"][workload], found["last"]
-    change = status["change"]
-    if change and change["tenant"] == tenant:
+    change = next((item for item in status["changes"] if item["tenant"] == tenant), None)
+    if change:
         return UNDER_WAY, f"release {change['release']}, at step {change['step']}"
     if item["current"] and item["running"] is None:
         return UNKNOWN, f"engine: {status['engine']}"

@@ -168,7 +168,8 @@ class Entry:
 class Journal:
     """A change in flight. Until `committed` the old containers are what must run, after it the new ones.
 
-    `waiting` is what the swap waits for: `workload`, `what`, `reason`, `since` and `until` by the node's clock, `then`.
+    `waiting` is what the swap waits for: `workload`, `what`, `reason`, `since` and `until` by the node's clock, `then`. Of a
+    change that is parked, it is what it waited for when it was.
     Of an entry that switches models they are the same one, and what counts is which models it is shown.
     """
 
@@ -190,7 +191,11 @@ class Journal:
 
 @dataclass
 class State:
-    """`fetched` are the specifications, by tenant, whose images and models were brought for a change that is still to come."""
+    """`fetched` are the specifications, by tenant, whose images and models were brought for a change that is still to come.
+
+    `parked` are the changes, by tenant, that wait for a safe moment and have let go of the node meanwhile: they touched nothing
+    that runs, so there is nothing of them to undo; what they fetched stays.
+    """
 
     sequence: int = 0
     tenants: t.Dict[str, Tenant] = field(default_factory=dict)
@@ -198,6 +203,7 @@ class State:
     images: t.Dict[str, str] = field(default_factory=dict)
     fetched: t.Dict[str, t.List[dict]] = field(default_factory=dict)
     suspects: t.List[str] = field(default_factory=list)
+    parked: t.Dict[str, Journal] = field(default_factory=dict)
 
     def tenant(self, name: str) -> Tenant:
         return self.tenants.setdefault(name, Tenant())
@@ -210,16 +216,21 @@ class State:
                     yield tenant_name, workload_name, workload.current
 
     def kept(self) -> t.Iterator[Deployment]:
-        """Everything whose container, image, models and data must stay: current, previous, and a change in flight."""
+        """Everything whose container, image, models and data must stay: current, previous, and of changes under way."""
         for tenant in self.tenants.values():
             for workload in tenant.workloads.values():
                 for deployment in (workload.current, workload.previous):
                     if deployment is not None:
                         yield deployment
-        for entry in self.journal.entries if self.journal else ():
-            for deployment in (entry.old, entry.new):
-                if deployment is not None:
-                    yield deployment
+        for journal in self.under_way():
+            for entry in journal.entries:
+                for deployment in (entry.old, entry.new):
+                    if deployment is not None:
+                        yield deployment
+
+    def under_way(self) -> t.List[Journal]:
+        """The change in flight, and those that wait."""
+        return [*([self.journal] if self.journal is not None else []), *self.parked.values()]
 
     def model_users(self) -> t.Dict[str, t.List[str]]:
         """sha256 of a model -> who needs it: `tenant/workload`, with what kind of version where it is not the current one."""
@@ -235,9 +246,10 @@ class State:
             for name, workload in sorted(tenant.workloads.items()):
                 note(f"{tenant_name}/{name}", workload.current)
                 note(f"{tenant_name}/{name} (previous version)", workload.previous)
-        for entry in self.journal.entries if self.journal else ():
-            for deployment in (entry.old, entry.new):
-                note(f"{self.journal.tenant if self.journal else ''}/{entry.name} (change under way)", deployment)
+        for journal in self.under_way():
+            for entry in journal.entries:
+                for deployment in (entry.old, entry.new):
+                    note(f"{journal.tenant}/{entry.name} (change under way)", deployment)
         return found
 
 
@@ -288,9 +300,7 @@ def _tenant(data: dict) -> Tenant:
     )
 
 
-def _journal(data: t.Optional[dict]) -> t.Optional[Journal]:
-    if data is None:
-        return None
+def _journal(data: dict) -> Journal:
     entries = [
         Entry(**dict(item, old=_deployment(item["old"]), new=_deployment(item["new"]))) for item in data["entries"]
     ]
@@ -301,8 +311,9 @@ def _state(data: dict) -> State:
     return State(
         sequence=data["sequence"],
         tenants={name: _tenant(item) for name, item in data["tenants"].items()},
-        journal=_journal(data["journal"]),
+        journal=_journal(data["journal"]) if data["journal"] is not None else None,
         images=data["images"],
         fetched=data.get("fetched", {}),
         suspects=data["suspects"],
+        parked={name: _journal(item) for name, item in data.get("parked", {}).items()},
     )

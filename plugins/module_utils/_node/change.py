@@ -19,7 +19,7 @@ from .._core import outcome
 from .._core.plan import REMOVE, REPAIR, SWITCH, Change, Plan
 from .._core.request import FETCH, Request
 from .._core.state import Deployment, Entry, Journal, Refusal, State, Tenant, Workload
-from . import admit, baseline, data, files, moment, switch
+from . import admit, baseline, data, files, moment, switch, waiting
 from .engine import Info
 from .errors import REMEMBERED, NodeError, about
 from .fetch import Fetcher
@@ -34,11 +34,24 @@ _WATCH = {"for": 5.0, "every": 0.5, "failures": 1}
 
 
 class Transaction:
-    """Carries out a plan that has something to do. `run` returns the report, whatever happened."""
+    """Carries out a plan that has something to do. `run` returns the report, whatever happened, or an empty one where the
+    change waits for a safe moment: it is parked then, and :meth:`wait` is called without the lock of the node.
 
-    def __init__(self, node: Node, state: State, info: Info, request: Request, plan: Plan) -> None:
+    :param parked: the same change until it waited. What may have become another one meanwhile is planned and asked again.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        state: State,
+        info: Info,
+        request: Request,
+        plan: Plan,
+        parked: t.Optional[Transaction] = None,
+    ) -> None:
         self._node, self._state, self._info, self._request, self._plan = node, state, info, request, plan
-        self._steps = Steps(node, state)
+        self._steps: Steps = Steps(node, state, parked._steps.taken if parked is not None else ())
+        self._moment: t.Optional[moment.Moment] = parked._moment if parked is not None else None
         self._fetcher = Fetcher(node.engine, info, node.paths, state.images, state.suspects)
         self._report = Report(request, plan, self._steps)
         self._journal = Journal(request.id, request.tenant, request.release, "admit", node.boot_id())
@@ -47,6 +60,7 @@ class Transaction:
         self._stopped_at: t.Dict[str, float] = {}
         self._engine_born = node.engine.birth()
         self._contexts: t.Dict[str, Context] = {}
+        self.standing: waiting.Standing = {}
 
     def run(self) -> t.Dict[str, t.Any]:
         try:
@@ -54,7 +68,9 @@ class Transaction:
             self._bring()
             if self._request.until == FETCH:
                 return self._fetched()
-            self._wait_for_permission()
+            if not self._may_swap():
+                self._park()
+                return {}
             self._take_baseline()
             self._prepare()
             for entry in self._journal.entries:
@@ -71,14 +87,7 @@ class Transaction:
     def _fetched(self) -> t.Dict[str, t.Any]:
         """Ends here: images and models wait on the node for the change that needs them."""
         self._state.journal = None
-        self._state.fetched[self._request.tenant] = [
-            {
-                "image": spec["image"],
-                "digest": spec["digest"],
-                "models": [{"sha256": m["sha256"]} for m in spec["models"]],
-            }
-            for spec in self._request.specs
-        ]
+        self._state.fetched[self._request.tenant] = [waiting.needs(spec) for spec in self._request.specs]
         self._node.store.save(self._state)
         return self._report.fetched()
 
@@ -163,14 +172,67 @@ class Transaction:
         self._journal.fetching = []
         self._state.suspects.clear()
 
-    def _wait_for_permission(self) -> None:
+    def _may_swap(self) -> bool:
+        """With the lock of the node: whether the moment is safe now."""
+        gates = moment.gates(self._node, self._request.tenant, self._journal.entries)
+        if self._moment is None:
+            self._moment = moment.Moment(self._node, self._journal, gates, self._raise_where_held, self._show_waiting)
+        else:
+            self._moment.renew(self._journal, gates, self._raise_where_held)
         with self._steps("hold"):
-            gates = moment.gates(self._node, self._request.tenant, self._journal.entries)
-            waiting = moment.Moment(self._node, self._journal, gates, self._raise_where_held, self._show_waiting)
-            waiting.wait()
-            self._journal.waiting = []
-        for line in waiting.notes:
+            free = self._moment.look()
+        for line in self._moment.notes if free else ():
             self._report.note(line)
+        if free:
+            self._moment.close()
+        return free
+
+    # -- the wait: others have their turn ---------------------------------------------------------------------------
+
+    def _park(self) -> None:
+        """From here on there is nothing to undo. In one write, so that a cut finds the one or the other."""
+        state, tenant = self._state, self._request.tenant
+        self.standing = waiting.standing(state, tenant)
+        state.parked[tenant], state.journal = self._journal, None
+        try:
+            self._node.store.save(state)
+        except NodeError:
+            state.journal = state.parked.pop(tenant)
+            raise
+
+    def wait(self) -> None:
+        """Returns when the swap could begin; whoever has the lock of the node then plans anew.
+
+        :raises NodeError: as :meth:`Moment.wait`.
+        """
+        began = time.monotonic()
+        try:
+            if self._moment is not None:
+                self._moment.wait()
+        finally:
+            hold = self._steps.taken[-1]
+            hold["seconds"] = round(hold["seconds"] + time.monotonic() - began, 3)
+
+    @property
+    def pace(self) -> float:
+        """Seconds for which the moment need not be looked at."""
+        return self._moment.pace if self._moment is not None else 0.0
+
+    @property
+    def patient(self) -> bool:
+        """Whether one that waits still has time."""
+        return self._moment is not None and not self._moment.over
+
+    @property
+    def names(self) -> t.Set[str]:
+        """The workloads that it changes."""
+        return {change.name for change in self._plan.todo}
+
+    def give_up(self, failure: NodeError) -> t.Dict[str, t.Any]:
+        """The result of a change that ended while it waited."""
+        if self._moment is not None:
+            self._moment.close()
+        return self._report.failed(self._untouched(failure), failure, [])
 
     def _raise_where_held(self) -> None:
         tenant = self._request.tenant
@@ -185,7 +247,7 @@ class Transaction:
     def _show_waiting(self, rows: t.List[t.Dict[str, t.Any]]) -> None:
         self._journal.waiting = rows
         with contextlib.suppress(NodeError):  # `edge status` then shows less; the wait goes on
-            self._node.store.save(self._state)
+            waiting.show(self._node.paths, self._request.tenant, self._request.id, rows)
 
     def _take_baseline(self) -> None:
         with self._steps("baseline"):
@@ -310,7 +372,8 @@ class Transaction:
             state = copy.deepcopy(self._state)
             self._make_current(state)
             self._node.store.save(state)
-            self._state.tenants, self._journal.committed = state.tenants, True
+            self._state.tenants, self._state.fetched = state.tenants, state.fetched
+            self._journal.committed = True
 
     def _disarm_old(self) -> None:
         engine = self._node.engine
@@ -393,8 +456,13 @@ class Transaction:
         except NodeError as exc:
             if exc.message != failure.message:
                 self._report.note(exc.message)
-        name = {"held": outcome.HELD, "contract": outcome.SKIPPED_CONTRACT}.get(failure.cause, outcome.REFUSED)
-        return self._close(self._report.failed(name, failure, []))
+        if self._moment is not None:
+            self._moment.close()
+        return self._close(self._report.failed(self._untouched(failure), failure, []))
+
+    @staticmethod
+    def _untouched(failure: NodeError) -> str:
+        return {"held": outcome.HELD, "contract": outcome.SKIPPED_CONTRACT}.get(failure.cause, outcome.REFUSED)
 
     def _remember(self, failure: NodeError) -> t.List[str]:
         entry = next(

@@ -14,7 +14,7 @@ import typing as t
 
 from .._core import outcome
 from .._core.request import Request, RequestError, read
-from . import clock, devices, holds, launch, lease, ledger, model_requests, program
+from . import clock, devices, holds, launch, lease, ledger, model_requests, program, waiting
 from .errors import NodeError, NothingToDo
 from .files import read_json
 from .node import Node
@@ -90,7 +90,8 @@ def _submit(node: Node, arguments: argparse.Namespace) -> int:
 
 
 def _recover(node: Node, arguments: argparse.Namespace) -> int:
-    result = program.recover(node, os.environ.get("SERVICE_RESULT", "") if arguments.ended else "")
+    ended = os.environ.get("SERVICE_RESULT", "") if arguments.ended else ""
+    result = program.recover(node, ended, arguments.change)
     _say(f"{result['class']}: {result['msg']}")
     return 1 if result["class"] == "broken" else 0
 
@@ -144,14 +145,14 @@ def _status_lines(found: t.Mapping[str, t.Any]) -> t.Iterator[str]:
             yield f"device {item['name']}: {item['problem']}; used by {', '.join(item['workloads'])}"
     for item in found["holds"]:
         yield f"held: {item['scope']} by {item['who']}: {item['reason']}"
-    if found["change"]:
-        yield "under way: release {release} of {tenant}, at step {step}".format(**found["change"])
-        for row in found["change"]["waiting"]:
-            yield _waiting(found["change"]["tenant"], row)
+    for change in found["changes"]:
+        yield "under way: release {release} of {tenant}, at step {step}".format(**change)
+        for row in change["waiting"]:
+            yield _waiting(change["tenant"], row)
 
 
 def _waiting(tenant: str, row: t.Mapping[str, t.Any]) -> str:
-    since, until = (time.strftime("%H:%M:%S", time.localtime(row[key])) for key in ("since", "until"))
+    since, until = (waiting.clock(row[key]) for key in ("since", "until"))
     return (
         f"waiting for {tenant}/{row['workload']} ({row['what']}): {row['reason']}; since {since}, until {until} "
         f"at the latest, then {row['then']}"
@@ -455,9 +456,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--json", action="store_true", help="as JSON")
     command.add_argument("--collect", action="store_true", help="remove those that nobody uses, and say which")
     add("limit", _limit, "set the limits of the shares of tenants (for the role tenants)")
-    add("recover", _recover, "make what runs equal to what was committed").add_argument(
-        "--ended", action="store_true", help="called by a unit that ended"
-    )
+    command = add("recover", _recover, "make what runs equal to what was committed")
+    command.add_argument("--ended", action="store_true", help="called by a unit that ended")
+    command.add_argument("--change", default="", help="the change whose unit it was")
     return parser
 
 

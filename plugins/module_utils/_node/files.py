@@ -171,6 +171,11 @@ class Paths:
         return f"{self.run}/go-ahead/{tenant}" + (f"/{workload}.json" if workload else "")
 
     @property
+    def waiting(self) -> str:
+        """Whose turn it is for each tenant, and what changes wait for. In memory: nothing waits after a boot."""
+        return self.run + "/waiting"
+
+    @property
     def boot_id(self) -> str:
         return "/proc/sys/kernel/random/boot_id"
 

@@ -10,7 +10,7 @@ import re
 import typing as t
 
 from .._core.spec_fields import NAME
-from . import files, ledger
+from . import files, ledger, waiting
 from .errors import NodeError
 from .node import Node
 
@@ -81,9 +81,11 @@ def _take_lock(node: Node, tenant: str, workload: str) -> bool:
 def _change_under_way(node: Node, scope: str) -> str:
     """The change that waits, or will wait, for this workload."""
     tenant, dummy, workload = scope.partition("/")
-    journal = node.store.load().journal
     if not _SCOPE.fullmatch(scope):
         raise NodeError("state", f"found '{scope}', wanted TENANT/WORKLOAD: `--now` is said of one workload")
+    state = node.store.load()
+    waits = {item.tenant: item for item in waiting.waiting(node.paths, state)}
+    journal = waits.get(tenant, state.journal)
     if journal is None or journal.tenant != tenant or workload not in [entry.name for entry in journal.entries]:
         raise NodeError("state", f"there is no change of {scope} under way, so nothing waits: `edge status` shows it")
     if journal.step not in _BEFORE_THE_SWAP:

@@ -44,7 +44,7 @@ def start(node: Node, request: Request) -> None:
         "After=docker.service",  # an orderly shutdown then ends the change, and brings the old version back, before the engine goes
         f"RuntimeMaxSec={int(_seconds(node, request))}",
         f"TimeoutStopSec={STOP_SECONDS}",
-        f"ExecStopPost={PROGRAM} recover --ended",
+        f"ExecStopPost={PROGRAM} recover --ended --change {request.id}",
         f"OnFailure={RECOVERY_UNIT}",
         "SyslogIdentifier=edge",
     ]
@@ -74,6 +74,8 @@ def _left(node: Node, request: Request) -> t.Dict[str, t.Any]:
     if last.get("id") == request.id:
         return last
     message = "the change was cut short before it began; nothing that runs was touched"
+    if any(journal.id == request.id for journal in state.parked.values()):
+        message = "the change was cut short while it waited for a safe moment; nothing that runs was touched"
     if state.journal is not None and state.journal.id == request.id:
         message = f"the change was cut short at {state.journal.step}; it is undone when the engine runs: `edge status`"
     plan = Plan(request.tenant, request.release, (), (), "", (), False)

@@ -3,12 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The one place where a change waits for a safe moment to swap: update locks of what runs, and idle probes of what comes.
 
-All workloads of a change wait together, and the swap begins when all are free at the same look.
+All workloads of a change wait together, and the swap begins when all are free at the same look. It waits without the lock of
+the node and looks once more with it: between the two others may have had their turn.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 import os
 import sys
@@ -25,12 +27,14 @@ from .node import Node
 LOCK, PROBE = "update lock", "idle probe"
 LONGEST_PAUSE = 0.5
 """Seconds after which a person's word is noticed."""
+TURN = 60.0
+"""Seconds after its longest wait for which a change that could begin waits for its turn on a node that is busy."""
 _SHOWN_AFTER = 5.0
 
 
 @dataclass
 class Gate:
-    """One thing that one workload waits for. `passed` says why it is not waited for any longer."""
+    """One thing that one workload waits for. `asked` says who is asked for what; `passed` why it is not waited for any longer."""
 
     workload: str
     what: str
@@ -40,6 +44,7 @@ class Gate:
     every: float = LONGEST_PAUSE
     steady: float = 0.0
     unreachable: str = "wait"
+    asked: str = ""
     reading: Reading = Reading(BUSY, "not looked at yet")  # noqa: RUF009 # it cannot change
     looked: float = -math.inf
     idle_since: float = math.inf
@@ -104,7 +109,8 @@ def _probe(node: Node, entry: Entry, settings: t.Mapping[str, t.Any]) -> Gate:
         return idle.ask(node.paths, node.engine, container, settings)
 
     times = (settings["every"], settings["for"])
-    return Gate(entry.name, PROBE, ask, settings["max_wait"], settings["then"], *times, settings["unreachable"])
+    asked = f"{container} {json.dumps(settings, sort_keys=True)}"
+    return Gate(entry.name, PROBE, ask, settings["max_wait"], settings["then"], *times, settings["unreachable"], asked)
 
 
 def _lock(node: Node, tenant: str, workload: str, settings: t.Mapping[str, t.Any]) -> Gate:
@@ -114,7 +120,8 @@ def _lock(node: Node, tenant: str, workload: str, settings: t.Mapping[str, t.Any
         set_ = os.path.lexists(path)
         return Reading(BUSY if set_ else IDLE, "the application holds its update lock" if set_ else "no update lock")
 
-    return Gate(workload, LOCK, ask, settings["max_wait"], settings["then"])
+    asked = json.dumps(settings, sort_keys=True)
+    return Gate(workload, LOCK, ask, settings["max_wait"], settings["then"], asked=asked)
 
 
 class Moment:
@@ -138,28 +145,58 @@ class Moment:
         self._began, self._since = clock(), time.time()
         self._shown: t.List[t.Dict[str, t.Any]] = []
         self._shown_at = -math.inf
-        self.notes: t.List[str] = []
+        self._notes: t.List[str] = []
 
-    def wait(self) -> None:
-        """Returns when the swap may begin.
-
-        :raises NodeError: held, by a person, or where something was not free within its longest wait.
-        """
-        self._began, self._since = self._clock(), time.time()
-        try:
-            while not self._look():
-                self._tell()
-                self._sleep(self._pause())
-        finally:
-            files.remove_tree(self._node.paths.go_ahead(self._journal.tenant))
-        self.notes += [
+    @property
+    def notes(self) -> t.List[str]:
+        """What is to be told of how the moment was found."""
+        silent = [
             f"{gate.workload}: taken as idle, nothing answered: {gate.reason}"
             for gate in self._gates
             if not gate.passed and gate.reading.state == SILENT
         ]
+        return list(dict.fromkeys([*self._notes, *silent]))
+
+    @property
+    def pace(self) -> float:
+        """Seconds for which nobody need be asked again."""
+        return max([LONGEST_PAUSE, *(gate.every for gate in self._gates if not gate.passed)])
+
+    @property
+    def over(self) -> bool:
+        """Whether every longest wait is over, and what a change may wait for its turn is as well."""
+        longest = max((gate.max_wait for gate in self._gates), default=0.0)
+        return self._clock() >= self._began + longest + TURN
+
+    def renew(self, journal: Journal, found: t.Sequence[Gate], held: t.Callable[[], None]) -> None:
+        """The change was planned again. What is asked as before keeps what is known of it, and the wait began when it began."""
+        known = {(gate.workload, gate.what, gate.asked): gate for gate in self._gates}
+        self._gates = [known.get((gate.workload, gate.what, gate.asked), gate) for gate in found]
+        self._journal, self._held = journal, held
+
+    def wait(self) -> None:
+        """Returns when the swap could begin.
+
+        :raises NodeError: held, by a person, or where something was not free within its longest wait.
+        """
+        while not self.look():
+            self._sleep(self._pause())
+
+    def close(self) -> None:
+        """Nothing waits any longer."""
+        files.remove_tree(self._node.paths.go_ahead(self._journal.tenant))
+
+    def look(self) -> bool:
+        """Whether all are free at this look. What is waited for is shown.
+
+        :raises NodeError: as :meth:`wait`.
+        """
+        free = self._look()
+        if not free:
+            self._tell()
+        return free
 
     def _look(self) -> bool:
-        """Whether all are free at this look."""
         self._held()
         self._listen()
         now = self._clock()
@@ -175,7 +212,7 @@ class Moment:
                 self._held()
                 return True
         self._judge_overdue()
-        return False
+        return bool(self._gates) and all(gate.passed for gate in self._gates)
 
     def _listen(self) -> None:
         """`edge release TENANT/WORKLOAD --now` leaves a file, for the change that it was said of."""
@@ -185,7 +222,7 @@ class Moment:
                 word = files.read_json(path, None)
                 if not gate.passed and isinstance(word, dict) and word.get("id") == self._journal.id:
                     gate.passed = f"{gate.workload}: not waited for its {gate.what}: {word.get('who')} said so"
-                    self.notes.append(gate.passed)
+                    self._notes.append(gate.passed)
 
     def _judge_overdue(self) -> None:
         now = self._clock()
@@ -200,7 +237,7 @@ class Moment:
                     workload=gate.workload,
                 )
             gate.passed = f"{gate.workload}: swapped all the same: {gate.words()}"
-            self.notes.append(gate.passed)
+            self._notes.append(gate.passed)
 
     def _scope(self, gate: Gate) -> str:
         return f"{self._journal.tenant}/{gate.workload}"

@@ -100,6 +100,7 @@ from . import (
     switch,
     trust,
     version,
+    waiting,
 )
 from . import baseline as node_baseline
 from . import clock as node_clock

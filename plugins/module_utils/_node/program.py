@@ -16,9 +16,9 @@ import uuid
 from .._core import outcome
 from .._core import plan as _plan
 from .._core import spec as _spec
-from .._core.request import PLAN, Request
-from .._core.state import Deployment, Refusal, State, Tenant, Workload
-from . import admit, checkup, clock, devices, files, gpu_guard, lease, ledger, models, trust
+from .._core.request import FETCH, PLAN, Request
+from .._core.state import Deployment, Journal, Refusal, State, Tenant, Workload
+from . import admit, checkup, clock, devices, files, gpu_guard, lease, ledger, models, trust, waiting
 from .change import Transaction
 from .errors import NodeError, NothingToDo
 from .fetch import Fetcher, reference
@@ -27,6 +27,7 @@ from .report import Report
 from .settle import ENGINE_WAIT, Settler
 
 LOCK_WAIT = 60.0
+SHORT_WAIT = 2.0
 DEVICE_WAIT = 600.0
 """Seconds that news of a device waits for a change to end."""
 
@@ -129,18 +130,53 @@ def apply(node: Node, request: Request) -> t.Dict[str, t.Any]:
     """Carries a request out and returns its result; the result is also on disk for whoever waits for it."""
     # Not while the lock is held: many nodes that begin together shall not ask for the same bytes together.
     time.sleep(random.uniform(0, request.jitter))  # noqa: S311
+    until = time.monotonic() + LOCK_WAIT
     try:
-        with node.lock(LOCK_WAIT):
-            result = _apply_locked(node, request)
-            node.store.write_result(request.id, result)
-            with contextlib.suppress(NodeError):
-                clock.keep(node.paths)
-            return result
+        with waiting.turn(node, request, LOCK_WAIT):
+            return _take_turn(node, request, until)
     except NodeError as exc:
         name = outcome.INTERRUPTED if _is_journalled(node, request) else outcome.REFUSED
         result = Report(request, _empty_plan(request)).failed(name, exc, [])
         node.store.write_result(request.id, result)
         return result
+
+
+def _take_turn(node: Node, request: Request, until: float) -> t.Dict[str, t.Any]:
+    """The lock of the node is taken for what must be alone, and not while the change waits for a safe moment."""
+    parked: t.Optional[Transaction] = None
+    while True:
+        try:
+            if parked is not None:
+                parked.wait()
+                until = time.monotonic() + parked.pace
+            with node.lock(until - time.monotonic()):
+                found = _apply_locked(node, request, parked)
+                if not isinstance(found, Transaction):
+                    node.store.write_result(request.id, found)
+                    waiting.forget(node.paths, request)
+                    with contextlib.suppress(NodeError):
+                        clock.keep(node.paths)
+                    return found
+                parked = found
+        except NodeError as exc:
+            if parked is None or _is_journalled(node, request):
+                raise
+            if exc.cause != "busy" or not parked.patient:
+                return _end_wait(node, request, parked.give_up(exc))
+
+
+def _end_wait(node: Node, request: Request, result: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+    """It ended while it waited. Whoever asked is told now, also where another change keeps the state from being told."""
+    try:
+        with node.lock(SHORT_WAIT):
+            state = node.store.load()
+            journal = state.parked.get(request.tenant)
+            if journal is not None and journal.id == request.id:
+                waiting.close(node, state, journal, result)
+    except NodeError:
+        waiting.leave(node.paths, request.tenant, result)
+    node.store.write_result(request.id, result)
+    return result
 
 
 def _is_journalled(node: Node, request: Request) -> bool:
@@ -152,6 +188,10 @@ def _is_journalled(node: Node, request: Request) -> bool:
     return journal is not None and journal.id == request.id
 
 
+def _is_left(node: Node, change: str) -> bool:
+    return any(journal.id == change for journal in node.store.load().under_way())
+
+
 def _check_lease(node: Node, request: Request) -> None:
     """A person at the machine may always take back; everybody else waits for the rollout that is under way."""
     if request.rollout:
@@ -160,11 +200,17 @@ def _check_lease(node: Node, request: Request) -> None:
         lease.check(node.paths, request.tenant, request.rollout)
 
 
-def _apply_locked(node: Node, request: Request) -> t.Dict[str, t.Any]:
+def _apply_locked(
+    node: Node, request: Request, parked: t.Optional[Transaction] = None
+) -> t.Union[t.Dict[str, t.Any], Transaction]:
+    """:return: the result, or the change where it waits."""
     state = node.store.load()
     if state.journal is not None:
         _settle(node, state, outcome.INTERRUPTED)
+    mine = request.tenant if request.until != FETCH else ""
+    _close_dead(node, state, lambda item: item.tenant == mine and item.id != request.id)
     _check_lease(node, request)
+    state.parked.pop(mine, None)  # the next write tells what became of it
     info = node.engine.info()
     plan = make_plan(node, state, request)
     try:
@@ -180,14 +226,44 @@ def _apply_locked(node: Node, request: Request) -> t.Dict[str, t.Any]:
     if not plan.todo:
         if plan.new_release:
             state.tenant(request.tenant).remember_release(request.release, request.release_digest)
+        if plan.new_release or parked is not None:
             node.store.save(state)
         return report.unchanged(plan.new_release)
-    return Transaction(node, state, info, request, plan).run()
+    if parked is not None:
+        names = parked.names | {change.name for change in plan.todo}
+        reason = waiting.overtaken(state, request.tenant, parked.standing, names)
+        if reason:
+            return _refuse(node, state, request, report.failed(outcome.REFUSED, NodeError("overtaken", reason), []))
+    change = Transaction(node, state, info, request, plan, parked)
+    return change.run() or change
 
 
 def _refuse(node: Node, state: State, request: Request, result: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
     node.store.close(state, request.tenant, result)
     return result
+
+
+def _close_dead(
+    node: Node, state: State, known: t.Callable[[Journal], bool], name: str = outcome.INTERRUPTED
+) -> t.List[t.Dict[str, t.Any]]:
+    """Changes whose program ended while they waited: nothing was touched, so there is nothing to undo.
+
+    :param known: says of which it is known, whatever their lock says; those end as `name`.
+    """
+    found = []
+    for tenant, journal in sorted(state.parked.items()):
+        sure = known(journal)
+        if not sure and waiting.lives(node.paths, tenant):
+            continue
+        result = waiting.left(node.paths, journal)
+        if result is None:
+            request = Request(id=journal.id, tenant=tenant, release=journal.release, specs=[])
+            report = Report(request, dataclasses.replace(_empty_plan(request), signer=journal.signer))
+            failure = NodeError("crash", "the change was cut short while it waited for a safe moment")
+            result = report.failed(name if sure else outcome.INTERRUPTED, failure, [])
+        waiting.close(node, state, journal, result)
+        found.append(result)
+    return found
 
 
 def _refused(name: str, refusal: Refusal) -> NodeError:
@@ -230,22 +306,33 @@ def _settle(node: Node, state: State, name: str) -> t.Dict[str, t.Any]:
         result = report.failed(name, NodeError("crash", f"the change was cut short at {step}"), [])
     node.store.close(state, journal.tenant, result)
     node.store.write_result(journal.id, result)
+    waiting.forget(node.paths, journal)
     return result
 
 
-def recover(node: Node, service_result: str = "") -> t.Dict[str, t.Any]:
+def recover(node: Node, service_result: str = "", change: str = "") -> t.Dict[str, t.Any]:
     """After a crash, a deadline or a boot: what the state says is what runs.
 
     :param service_result: what systemd says of the unit that ended, `success`, `timeout`, ...
+    :param change: whose unit it was. One that left nothing over does not wait for others that are at work.
     """
+    nothing = {"class": outcome.UNCHANGED, "msg": "nothing was left over"}
+    if service_result == "success" and change and not _is_left(node, change):
+        return nothing
+    name = outcome.TIMED_OUT if service_result == "timeout" else outcome.INTERRUPTED
     with node.lock(ENGINE_WAIT * 5):
         if files.read_text(node.paths.state) is None:
             return {"class": outcome.UNCHANGED, "msg": "nothing is deployed here"}
         state = node.store.load()
-        if state.journal is not None:
-            return _settle(node, state, outcome.TIMED_OUT if service_result == "timeout" else outcome.INTERRUPTED)
+        left = state.journal
+        found = _close_dead(node, state, lambda item: item.id == change, name)
+        if left is not None:
+            found.insert(0, _settle(node, state, name if change in ("", left.id) else outcome.INTERRUPTED))
+        mine = [item for item in found if item["id"] == change]
+        if mine or left is not None:
+            return (mine or found)[0]
         if service_result == "success":
-            return {"class": outcome.UNCHANGED, "msg": "nothing was left over"}
+            return nothing
         settler = Settler(node, state, Steps(node, state))
         settler.run()
         node.limit_tenants(node.engine.info().cgroup_driver, state)
@@ -380,24 +467,32 @@ def status(node: Node) -> t.Dict[str, t.Any]:
                 "baseline": item.baseline,
             }
         tenants[name] = {"release": tenant.release, "releases": tenant.releases, "workloads": rows, "last": tenant.last}
-    journal = state.journal
+    changes = _under_way(node, state)
     return {
         "engine": problem or "up",
         "tenants": tenants,
         "holds": node.store.holds(),
         "leases": lease.everything(node.paths),
         "devices": devices.overview(node.paths, state),
-        "change": {
+        "change": changes[0] if changes else None,
+        "changes": changes,
+        "sequence": state.sequence,
+    }
+
+
+def _under_way(node: Node, state: State) -> t.List[t.Dict[str, t.Any]]:
+    """The change that is at work, and those that wait."""
+    found = [state.journal] if state.journal is not None else []
+    return [
+        {
             "id": journal.id,
             "tenant": journal.tenant,
             "release": journal.release,
             "step": journal.step,
-            "waiting": journal.waiting,
+            "waiting": waiting.rows(node.paths, journal) if journal is not state.journal else [],
         }
-        if journal
-        else None,
-        "sequence": state.sequence,
-    }
+        for journal in [*found, *waiting.waiting(node.paths, state)]
+    ]
 
 
 def approve(node: Node, tenant: str, release: str) -> t.Dict[str, t.Any]:

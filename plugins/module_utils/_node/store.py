@@ -40,6 +40,10 @@ class Store:
     def close(self, state: _state.State, tenant: str, result: t.Mapping[str, t.Any]) -> None:
         """Ends a change: the journal goes and the result comes in one write, so that none is there without the other."""
         state.journal = None
+        self.record(state, tenant, result)
+
+    def record(self, state: _state.State, tenant: str, result: t.Mapping[str, t.Any]) -> None:
+        """What became of a change: in the state and in the ledger. The journal, which may be of another one, stays."""
         state.tenant(tenant).last = dict(result)
         self.save(state)
         facts = {key: result[key] for key in _FACTS if key in result}

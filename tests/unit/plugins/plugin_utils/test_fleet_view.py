@@ -45,6 +45,9 @@ def only(result: Any, collected: dict[str, Any] | None = None) -> dict[str, Any]
         (status(quality=tenant(app=workload()), change={"id": "x", "tenant": "quality", "release": "3.0", "step": "fetch"}),
          "under way", "release 3.0, at step fetch"),
         (status(quality=tenant(app=workload()), change={"id": "x", "tenant": "vision", "release": "3.0", "step": "fetch"}), "running", ""),
+        ({**status(quality=tenant(app=workload())), "changes": [
+            {"tenant": "vision", "release": "3.0", "step": "fetch"}, {"tenant": "quality", "release": "2.0", "step": "hold"}]},
+         "under way", "release 2.0, at step hold"),
         (status(quality=tenant(REFUSED, app=workload(refused=[refusal("3.0")]))), "refused", "release 3.0 (probe): answered wrong"),
         # What was refused once and is not wanted any more is no state of now.
         (status(quality=tenant(app=workload(refused=[refusal("1.5")]))), "running", ""),

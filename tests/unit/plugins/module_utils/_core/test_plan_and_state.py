@@ -95,6 +95,18 @@ def test_a_state_is_read_as_it_was_written() -> None:
     assert state.load(state.dump(journalled())) == journalled()
 
 
+def test_what_waits_is_kept_and_an_older_state_has_none() -> None:
+    have = journalled()
+    new = deployment(rendered(env={"W": "1"}), "edge-w-app-3")
+    have.parked["w"] = state.Journal("w3", "w", "3.0", "hold", "boot", [state.Entry("app", new=new)])
+    assert state.load(state.dump(have)) == have
+    assert [item.id for item in have.under_way()] == ["id", "w3"]
+    assert new in list(have.kept())
+    data = json.loads(state.dump(journalled()))
+    del data["parked"]
+    assert state.load(json.dumps(data)) == journalled()
+
+
 def test_numbers_and_the_baseline_are_kept() -> None:
     have = journalled()
     found = have.tenants["t"].workloads["app"]

@@ -20,6 +20,7 @@ from ansible_collections.physical_ai.edge.plugins.module_utils._node.engine impo
 from ansible_collections.physical_ai.edge.plugins.module_utils._node.errors import NodeError
 from ansible_collections.physical_ai.edge.plugins.module_utils._node.files import Paths
 from ansible_collections.physical_ai.edge.plugins.module_utils._node.node import Node
+from ansible_collections.physical_ai.edge.plugins.module_utils._node.waiting import turn
 from tests.unit.plugins.module_utils._core.specs import workload
 
 INFO = Info("26.1", "/var/lib/docker", "systemd", 4, 8 << 30, False)
@@ -50,7 +51,10 @@ class Waiting:
 
     def _run(self) -> None:
         try:
-            self.transaction._wait_for_permission()
+            with turn(self.node, self.transaction._request, 1.0):
+                if not self.transaction._may_swap():
+                    self.transaction._park()
+                    self.transaction.wait()
         except NodeError as exc:
             self.failure = exc
 
@@ -86,7 +90,6 @@ def test_status_shows_it_and_the_end_of_the_lock_lets_it_go_on(tmp_path: Path, l
     lock.unlink()
     waiting.ended()
     assert waiting.failure is None
-    assert waiting.transaction._journal.waiting == []
     assert ledger.read(waiting.node.paths) == []
 
 

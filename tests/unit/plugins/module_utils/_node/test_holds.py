@@ -154,7 +154,7 @@ def test_the_ledger_in_words(entry: t.Dict[str, t.Any], words: str) -> None:
 def test_status_says_what_is_waited_for() -> None:
     row = {"workload": "app", "what": "idle probe", "reason": "coil 3 is 0", "since": 0, "until": 600, "then": "held"}
     change = {"id": "c", "tenant": "q", "release": "2", "step": "hold", "waiting": [row]}
-    found = {"engine": "up", "tenants": {}, "devices": [], "holds": [], "change": change}
+    found = {"engine": "up", "tenants": {}, "devices": [], "holds": [], "changes": [change]}
     lines = list(cli._status_lines(found))
     assert lines[1] == "under way: release 2 of q, at step hold"
     assert lines[2].startswith("waiting for q/app (idle probe): coil 3 is 0; since ")

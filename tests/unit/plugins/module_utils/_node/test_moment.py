@@ -73,7 +73,10 @@ class Scene:
             lambda: self.now,
             self.sleep,
         )
-        self.moment.wait()
+        try:
+            self.moment.wait()
+        finally:
+            self.moment.close()
         return self.now
 
     def ledger(self) -> t.List[t.Dict[str, t.Any]]:
@@ -265,6 +268,28 @@ def test_what_is_waited_for_is_shown_and_not_written_at_each_look(scene: Scene) 
     assert scene.shown[-1] == (60, [])
     assert len(scene.shown) <= 60 / 5 + 3
     assert any(now == 20 for now, _rows in scene.shown)
+
+
+def test_a_change_that_is_planned_anew_goes_on_with_what_is_known(scene: Scene) -> None:
+    """The same question keeps its answers and its deadline; another one begins anew."""
+    scene.add(lambda now: now >= 2, "a", every=1.0, steady=4.0, asked="c1")
+    scene.add(lambda now: False, "b", what=LOCK, max_wait=20, then="swap")
+    journal = Journal("c1", "quality", "2.0", "hold", "boot")
+    shown = lambda rows: scene.shown.append((scene.now, rows))  # noqa: E731
+    found = Moment(scene.node, journal, scene.gates, scene.held, shown, lambda: scene.now, scene.sleep)
+    while scene.now < 5:
+        assert not found.look()
+        scene.sleep(0.5)
+    known, scene.gates = scene.gates, []
+    scene.add(lambda now: True, "a", every=1.0, steady=4.0, asked="c2")
+    scene.add(lambda now: False, "b", what=LOCK, max_wait=20, then="swap")
+    found.renew(journal, [known[0], scene.gates[1]], scene.held)
+    assert found._gates == known
+    found.renew(journal, scene.gates, scene.held)
+    assert found._gates == [scene.gates[0], known[1]]
+    found.wait()
+    assert 20 <= scene.now <= 20 + moment.LONGEST_PAUSE
+    assert found.notes == ["b: swapped all the same: the application held its update lock for 20 s"]
 
 
 def deployment(container: str, **more: t.Any) -> Deployment:
