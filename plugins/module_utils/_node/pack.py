@@ -94,6 +94,7 @@ from . import (
     report,
     settle,
     shares,
+    slot,
     store,
     switch,
     trust,
