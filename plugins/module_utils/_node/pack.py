@@ -33,6 +33,7 @@ from .._core import (
     opcua,
     outcome,
     plan,
+    renewal,
     request,
     signature,
     spec,
@@ -40,6 +41,7 @@ from .._core import (
     state,
     tenants,
     versions,
+    x509,
     xid,
 )
 from .._core.hardware import (
