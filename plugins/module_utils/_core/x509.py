@@ -190,7 +190,7 @@ def revocations(text: str) -> Crl:
 
 
 def _pairs(text: str) -> t.Dict[str, str]:
-    found = {}
+    found: t.Dict[str, str] = {}
     for line in text.splitlines():
         key, equals, value = line.partition("=")
         if equals and not line.startswith(" "):
