@@ -75,10 +75,11 @@ def decide(
     """Whether a certificate is to be renewed now.
 
     :param validity: (not before, not after) of the one that is in use, where there is one.
-    :param clock: how far the clock can be believed. One in doubt renews nothing: what it calls expired may be valid.
+    :param clock: how far the clock can be believed. One in doubt renews nothing: what it calls expired may be
+        valid. A first certificate is asked for by any: the clock of the authority counts.
     """
     at = due_at(*validity, node, name) if validity else now
-    if clock == DOUBTFUL:
+    if clock == DOUBTFUL and validity is not None:
         return Decision(False, "the clock is in doubt", at)
     reason = _reason(validity, now, clock, at, names_differ)
     if not reason:

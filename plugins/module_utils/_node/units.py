@@ -86,17 +86,46 @@ PathExists=/run/physical-ai/look
 WantedBy=paths.target
 """
 
+CERTIFICATES = """# Managed by physical_ai.edge
+[Unit]
+Description=Renew certificates that are due
+After=network-online.target time-sync.target
+Wants=network-online.target
+StartLimitIntervalSec=0
+
+[Service]
+Type=oneshot
+ExecStart=/usr/local/bin/edge certificates --renew
+TimeoutStartSec=900
+"""
+
+# The delay is what keeps the nodes of a site from asking at once, also when they all start together (_core/renewal).
+CERTIFICATES_TIMER = """# Managed by physical_ai.edge
+[Unit]
+Description=Renew certificates that are due, each hour
+
+[Timer]
+OnBootSec=2min
+OnUnitInactiveSec=1h
+RandomizedDelaySec=1h
+AccuracySec=1s
+
+[Install]
+WantedBy=timers.target
+"""
+
 UNITS: t.Dict[str, str] = {
     "physical-ai-recover.service": RECOVER,
     "physical-ai-ports.service": PORTS,
     "physical-ai-devices.service": DEVICES,
     "physical-ai-look.path": LOOK_PATH,
+    "physical-ai-certificates.timer": CERTIFICATES_TIMER,
 }
 
-TRIGGERED = {"physical-ai-look.service": LOOK}
+TRIGGERED = {"physical-ai-look.service": LOOK, "physical-ai-certificates.service": CERTIFICATES}
 """Units that others start."""
 
-WATCHING = ("physical-ai-look.path",)
+WATCHING = ("physical-ai-look.path", "physical-ai-certificates.timer")
 """Those that are started when they are installed; the others wait for the boot, the engine or an event."""
 
 GENERATOR = """#!/bin/sh
