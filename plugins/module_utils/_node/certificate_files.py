@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import tempfile
@@ -64,10 +65,22 @@ def split(where: str, text: str, kind: str = x509.CERTIFICATE) -> t.List[str]:
         raise _no(str(exc)) from None
 
 
+@functools.lru_cache(maxsize=64)  # the same few are asked for again and again, and never change
+def _printed(pem: str, *argv: str) -> Done:
+    return openssl(argv, pem)
+
+
+def _of(where: str, pem: str, *argv: str) -> str:
+    done = _printed(pem, *argv)
+    if done.code != 0:
+        raise _no(f"{where}: no certificate: openssl says: {done.said}")
+    return done.out
+
+
 def show(where: str, pem: str) -> Certificate:
     """What one certificate says."""
     try:
-        return x509.certificate(_must(f"{where}: no certificate", x509.SHOW_CERTIFICATE, pem))
+        return x509.certificate(_of(where, pem, *x509.SHOW_CERTIFICATE))
     except SpecError as exc:
         raise _no(f"{where}: {exc}") from None
 
@@ -86,7 +99,7 @@ def public_key(where: str, key: str) -> str:
 
 def certified_key(where: str, pem: str) -> str:
     """The public key of a certificate."""
-    return _must(f"{where}: no certificate", ["openssl", "x509", "-noout", "-pubkey"], pem)
+    return _of(where, pem, "openssl", "x509", "-noout", "-pubkey")
 
 
 # -- making
