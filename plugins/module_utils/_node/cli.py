@@ -14,7 +14,19 @@ import typing as t
 
 from .._core import outcome
 from .._core.request import Request, RequestError, read
-from . import clock, devices, holds, launch, lease, ledger, model_requests, program, waiting
+from . import (
+    certificate_requests,
+    certificates,
+    clock,
+    devices,
+    holds,
+    launch,
+    lease,
+    ledger,
+    model_requests,
+    program,
+    waiting,
+)
 from .errors import NodeError, NothingToDo
 from .files import read_json
 from .node import Node
@@ -31,6 +43,7 @@ EPILOG = """examples:
   edge devices                     cameras, ports and PLCs by the site's names
   edge models                      models that are here, and who uses them
   edge clock                       what the time is, and who says so
+  edge certificates                certificates of this node, and when they are renewed
   edge ledger                      what became of this node, in order
   edge health quality              whether what runs is healthy now
 """
@@ -91,7 +104,10 @@ def _submit(node: Node, arguments: argparse.Namespace) -> int:
 
 def _recover(node: Node, arguments: argparse.Namespace) -> int:
     ended = os.environ.get("SERVICE_RESULT", "") if arguments.ended else ""
+    certificates.put_back(node.paths)  # before anything starts that reads them
     result = program.recover(node, ended, arguments.change)
+    for line in certificates.recover(node):  # no reason to fail: their timer tries again
+        _say(line)
     _say(f"{result['class']}: {result['msg']}")
     return 1 if result["class"] == "broken" else 0
 
@@ -267,6 +283,35 @@ def _clock_note(node: Node, given: str) -> int:
     return 0
 
 
+def _certificate(node: Node, arguments: argparse.Namespace) -> int:
+    given = json.load(sys.stdin) if arguments.request == "-" else read_json(arguments.request, None)
+    _print(certificate_requests.carry_out(node, given))
+    return 0
+
+
+def _certificates(node: Node, arguments: argparse.Namespace) -> int:
+    if arguments.recover:
+        problems = certificates.recover(node)
+        for line in problems:
+            _say(line)
+        return 1 if problems else 0
+    if arguments.renew:
+        found = certificate_requests.renew(node)
+        if arguments.json:
+            _print(found)
+        else:
+            _say(found["msg"])
+        return 1 if found["failed"] else 0
+    rows = certificate_requests.overview(node)
+    if arguments.json:
+        _print(rows)
+        return 0
+    lines = certificate_requests.lines(rows, lambda when: time.strftime("%Y-%m-%d", time.localtime(when)))
+    for line in _table(lines) if rows else ["no certificate is wanted here"]:
+        _say(line)
+    return 0
+
+
 def _limit(node: Node, arguments: argparse.Namespace) -> int:
     node.limit_tenants(node.engine.info().cgroup_driver, node.store.load())
     return 0
@@ -306,6 +351,8 @@ def _entry(item: t.Mapping[str, t.Any]) -> str:
         return f"{where} waited {item['waited']:g} s for its {item['what']}: {item['reason']}; then {item['then']}"
     if item["kind"] == "clock":
         return f"{item['what']}: {item['msg']}" + (f" by {item['who']}" if item["who"] else "")
+    if item["kind"] == "certificate":
+        return f"{item['name']} {item['what']}" + (f": {item['reason']}" if item["reason"] else "")
     if item["kind"] == "hold":
         return f"{item['scope']} by {item['who']}: {item['reason']}"
     if item["kind"] == "release":
@@ -450,11 +497,16 @@ def _parser() -> argparse.ArgumentParser:
         ("plan", _plan, "what a request would change"),
         ("submit", _submit, "carry a request out in a unit of its own and wait"),
         ("model", _model, "fetch and pin a model, or let it go (for the module model)"),
+        ("certificate", _certificate, "ask for a certificate, or take one into use (for the module certificate)"),
     ):
         add(name, function, text).add_argument("request", help="file, or - for standard input")
     command = add("models", _models, "models that are here, and who uses them")
     command.add_argument("--json", action="store_true", help="as JSON")
     command.add_argument("--collect", action="store_true", help="remove those that nobody uses, and say which")
+    command = add("certificates", _certificates, "certificates of this node, and when they are renewed")
+    command.add_argument("--json", action="store_true", help="as JSON")
+    command.add_argument("--renew", action="store_true", help="renew at the gateway what is due (for the timer)")
+    command.add_argument("--recover", action="store_true", help="take back a replacement that was cut off")
     add("limit", _limit, "set the limits of the shares of tenants (for the role tenants)")
     command = add("recover", _recover, "make what runs equal to what was committed")
     command.add_argument("--ended", action="store_true", help="called by a unit that ended")

@@ -131,6 +131,26 @@ class Paths:
         return self.configuration + "/clock.json"
 
     @property
+    def certificates(self) -> str:
+        """A slot for each certificate, under its name."""
+        return self.state_directory + "/certificates"
+
+    @property
+    def trust_bundle(self) -> str:
+        """Roots whose certificates count here, old and new ones while they change."""
+        return self.configuration + "/pki/trust.pem"
+
+    @property
+    def crl(self) -> str:
+        """Revocation lists, one after the other."""
+        return self.configuration + "/pki/crl.pem"
+
+    @property
+    def pki_gateway(self) -> str:
+        """Who renews certificates of this site, and what this node is called there."""
+        return self.configuration + "/pki/gateway.json"
+
+    @property
     def device_links(self) -> str:
         """Links that udev makes."""
         return self.root + "/dev/edge"

@@ -13,6 +13,8 @@ Kinds of entries, with what each says beside `sequence` and `time`:
 - gpu: a workload lost its GPU: workload, what, msg, lost
 - alarm: a swap waited its longest time in vain: id, tenant, workload, what (update lock, idle probe), reason, waited (seconds),
   value (last read), then (held, swap)
+- certificate: what became of one: name, what (installed, refreshed, refused, reverted, recovered, removed), reason, and of what was
+  installed: serial, fingerprint, not_after
 - hold: a person holds changes back: scope, reason, who
 - clock: the clock was set, or the last known time forgotten: what (of set, forgotten), source, was, to (seconds), who, msg
 - release: a person takes away what held back: scope, what (of hold, lock, now), who, id (the change that goes on now)

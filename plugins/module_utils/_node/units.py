@@ -133,6 +133,34 @@ RandomizedDelaySec=1min
 WantedBy=timers.target
 """
 
+CERTIFICATES = """# Managed by physical_ai.edge
+[Unit]
+Description=Renew certificates that are due
+After=network-online.target time-sync.target
+Wants=network-online.target
+StartLimitIntervalSec=0
+
+[Service]
+Type=oneshot
+ExecStart=/usr/local/bin/edge certificates --renew
+TimeoutStartSec=900
+"""
+
+# The delay is what keeps the nodes of a site from asking at once, also when they all start together (_core/renewal).
+CERTIFICATES_TIMER = """# Managed by physical_ai.edge
+[Unit]
+Description=Renew certificates that are due, each hour
+
+[Timer]
+OnBootSec=2min
+OnUnitInactiveSec=1h
+RandomizedDelaySec=1h
+AccuracySec=1s
+
+[Install]
+WantedBy=timers.target
+"""
+
 UNITS: t.Dict[str, str] = {
     "physical-ai-clock.service": CLOCK,
     "physical-ai-clock-look.timer": CLOCK_TIMER,
@@ -140,12 +168,17 @@ UNITS: t.Dict[str, str] = {
     "physical-ai-ports.service": PORTS,
     "physical-ai-devices.service": DEVICES,
     "physical-ai-look.path": LOOK_PATH,
+    "physical-ai-certificates.timer": CERTIFICATES_TIMER,
 }
 
-TRIGGERED = {"physical-ai-look.service": LOOK, "physical-ai-clock-look.service": CLOCK_LOOK}
+TRIGGERED = {
+    "physical-ai-look.service": LOOK,
+    "physical-ai-clock-look.service": CLOCK_LOOK,
+    "physical-ai-certificates.service": CERTIFICATES,
+}
 """Units that others start."""
 
-WATCHING = ("physical-ai-look.path", "physical-ai-clock-look.timer")
+WATCHING = ("physical-ai-look.path", "physical-ai-clock-look.timer", "physical-ai-certificates.timer")
 """Those that are started when they are installed; the others wait for the boot, the engine or an event."""
 
 GENERATOR = """#!/bin/sh

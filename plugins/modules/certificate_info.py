@@ -1,0 +1,86 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, physical_ai.edge contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: certificate_info
+short_description: Say which certificates a node has, from whom, and when they are renewed
+version_added: 0.1.0
+author: physical_ai.edge contributors (@physical-ai-edge)
+description:
+  - Reads the certificates that are wanted on a node. No key is read.
+options: {}
+attributes:
+  check_mode:
+    support: full
+    description: Can run in C(check_mode) and return changed status prediction without modifying target.
+  diff_mode:
+    support: none
+    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff
+      mode.
+  platform:
+    support: full
+    platforms: posix
+    description: Needs the node program.
+requirements:
+  - python >= 3.8
+  - openssl >= 1.1.1
+  - the node program, see M(physical_ai.edge.node_program)
+seealso:
+  - module: physical_ai.edge.certificate
+"""
+
+EXAMPLES = r"""
+- name: Look at the certificates of the node
+  physical_ai.edge.certificate_info:
+  register: found
+
+- name: Stop where one ran out
+  ansible.builtin.assert:
+    that: found.certificates | map(attribute='installed') | select | rejectattr('valid') | length == 0
+"""
+
+RETURN = r"""
+certificates:
+  description:
+    - Each certificate that is wanted. C(installed) is as M(physical_ai.edge.certificate) returns it; C(reason) says whether it is valid, or
+      why it is C(due); C(renews_at) when it is renewed, in seconds since 1970; C(pending) whether a request waits; C(clock) how far the
+      node's clock can be believed; C(problem) what went wrong last.
+    - Empty where the node program is not there.
+  type: list
+  elements: dict
+  returned: always
+  sample:
+    - name: node
+      due: false
+      reason: valid
+      renews_at: 1795676400
+      pending: false
+      clock: plausible
+      problem: ""
+      endpoint: localhost:443
+      installed: {subject: CN=kiruna-cam01, issuer: CN=site ca kiruna, days_left: 29.9, valid: true}
+"""
+
+import json
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils import _edge
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec={}, supports_check_mode=True)
+    if not _edge.installed():
+        module.exit_json(changed=False, certificates=[])
+    code, out, err = module.run_command([_edge.PROGRAM, "certificates", "--json"])
+    if code != 0:
+        module.fail_json(msg=_edge.complaint(out, err))
+    module.exit_json(changed=False, certificates=json.loads(out))
+
+
+if __name__ == "__main__":
+    main()
