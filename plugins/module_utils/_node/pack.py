@@ -73,7 +73,6 @@ from . import (
     change,
     checkup,
     cli,
-    clock,
     clock_hosts,
     data,
     download,
