@@ -13,8 +13,9 @@ import time
 import typing as t
 
 from .._core import outcome
+from .._core import secrets as _secrets
 from .._core.request import Request, RequestError, read
-from . import devices, holds, launch, lease, ledger, model_requests, program
+from . import devices, holds, launch, lease, ledger, model_requests, program, rotation, secrets
 from .errors import NodeError, NothingToDo
 from .files import read_json
 from .node import Node
@@ -30,6 +31,7 @@ EPILOG = """examples:
   edge revert quality/inspection   back to the version before
   edge devices                     cameras, ports and PLCs by the site's names
   edge models                      models that are here, and who uses them
+  edge secrets                     secrets that are here, and who uses them; never a value
   edge ledger                      what became of this node, in order
   edge health quality              whether what runs is healthy now
 """
@@ -234,6 +236,36 @@ def _models(node: Node, arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _secrets_of(node: Node, arguments: argparse.Namespace) -> int:
+    if arguments.unseal:
+        problems = program.unseal(node)
+        for line in problems:
+            _complain(line)
+        return 1 if problems else 0
+    if arguments.request == "-":
+        _print(rotation.submit(node, json.load(sys.stdin)))
+        return 0
+    if arguments.request:
+        given = read_json(arguments.request, None)
+        if given is None:
+            raise NodeError("program", f"there is no request {arguments.request}")
+        os.unlink(arguments.request)
+        result = program.deliver(node, _secrets.read(given))
+        _say(f"{result['class']}: {result['msg']}")  # whoever waits reads the result elsewhere
+        return 0
+    rows = secrets.overview(node.paths, node.store.load())
+    if arguments.json:
+        _print(rows)
+        return 0
+    lines = [("TENANT", "SECRET", "VERSION", "FINGERPRINT", "USED BY", "SEALED BY")]
+    for row in rows:
+        used = ", ".join(row["used_by"]) or "-"
+        lines.append((row["tenant"], row["name"], row["version"] or "-", row["fingerprint"], used, row["sealed_by"]))
+    for line in _table(lines) if rows else ["no secret is here (role secrets)"]:
+        _say(line)
+    return 0
+
+
 def _limit(node: Node, arguments: argparse.Namespace) -> int:
     node.limit_tenants(node.engine.info().cgroup_driver, node.store.load())
     return 0
@@ -271,6 +303,8 @@ def _entry(item: t.Mapping[str, t.Any]) -> str:
     if item["kind"] == "alarm":
         where = f"{item['tenant']}/{item['workload']}"
         return f"{where} waited {item['waited']:g} s for its {item['what']}: {item['reason']}; then {item['then']}"
+    if item["kind"] == "secrets":
+        return f"{item['class']}: {item['msg']}"
     if item["kind"] == "hold":
         return f"{item['scope']} by {item['who']}: {item['reason']}"
     if item["kind"] == "release":
@@ -410,6 +444,10 @@ def _parser() -> argparse.ArgumentParser:
     command = add("models", _models, "models that are here, and who uses them")
     command.add_argument("--json", action="store_true", help="as JSON")
     command.add_argument("--collect", action="store_true", help="remove those that nobody uses, and say which")
+    command = add("secrets", _secrets_of, "secrets that are here, and who uses them; never a value")
+    command.add_argument("request", nargs="?", default="", help="- to take a tenant's set from standard input (JSON)")
+    command.add_argument("--json", action="store_true", help="as JSON")
+    command.add_argument("--unseal", action="store_true", help="bring them into memory after a boot (for the unit)")
     add("limit", _limit, "set the limits of the shares of tenants (for the role tenants)")
     add("recover", _recover, "make what runs equal to what was committed").add_argument(
         "--ended", action="store_true", help="called by a unit that ended"

@@ -13,6 +13,8 @@ Kinds of entries, with what each says beside `sequence` and `time`:
 - gpu: a workload lost its GPU: workload, what, msg, lost
 - alarm: a swap waited its longest time in vain: id, tenant, workload, what (update lock, idle probe), reason, waited (seconds),
   value (last read), then (held, swap)
+- secrets: a tenant's secrets were delivered: id, tenant, class, cause, msg, names (name: new, changed, removed), fingerprints
+  (name: made with a key of the node's own), workloads (name: class), who, reason
 - hold: a person holds changes back: scope, reason, who
 - release: a person takes away what held back: scope, what (of hold, lock, now), who, id (the change that goes on now)
 """

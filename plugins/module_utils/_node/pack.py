@@ -34,6 +34,7 @@ from .._core import (
     outcome,
     plan,
     request,
+    secrets,
     signature,
     spec,
     spec_fields,
@@ -92,6 +93,8 @@ from . import (
     program,
     registry,
     report,
+    rotation,
+    sealing,
     settle,
     shares,
     store,
@@ -103,6 +106,7 @@ from . import baseline as node_baseline
 from . import devices as node_devices
 from . import idle as node_idle
 from . import models as node_models
+from . import secrets as node_secrets
 
 MEMBERS = tuple(
     found

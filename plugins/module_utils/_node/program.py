@@ -14,10 +14,11 @@ import uuid
 
 from .._core import outcome
 from .._core import plan as _plan
+from .._core import secrets as _secrets
 from .._core import spec as _spec
 from .._core.request import PLAN, Request
 from .._core.state import Deployment, Refusal, State, Tenant, Workload
-from . import admit, checkup, devices, files, gpu_guard, lease, ledger, models, trust
+from . import admit, checkup, devices, files, gpu_guard, lease, ledger, models, rotation, secrets, trust
 from .change import Transaction
 from .errors import NodeError, NothingToDo
 from .fetch import Fetcher, reference
@@ -76,7 +77,7 @@ def look(node: Node, request: Request) -> t.Dict[str, t.Any]:
         untrusted = f"workload {exc.workload}: {exc.message}" if exc.workload else exc.message
     found: t.Dict[str, t.Any] = {}
     if request.sizes:
-        fetcher = Fetcher(node.engine, node.engine.info(), node.paths, state.images, state.suspects)
+        fetcher = Fetcher(node.engine, node.engine.info(), node.paths, state.images, state.suspects, request.tenant)
         specs = [change.spec for change in plan.todo if change.spec is not None]
         found["bytes"], found["unknown"] = admit.to_fetch(node.engine, fetcher, node.paths, specs)
     return {
@@ -159,6 +160,7 @@ def _check_lease(node: Node, request: Request) -> None:
 
 def _apply_locked(node: Node, request: Request) -> t.Dict[str, t.Any]:
     state = node.store.load()
+    rotation.settle(node, state, outcome.INTERRUPTED)
     if state.journal is not None:
         _settle(node, state, outcome.INTERRUPTED)
     _check_lease(node, request)
@@ -236,18 +238,50 @@ def recover(node: Node, service_result: str = "") -> t.Dict[str, t.Any]:
     :param service_result: what systemd says of the unit that ended, `success`, `timeout`, ...
     """
     with node.lock(ENGINE_WAIT * 5):
-        if files.read_text(node.paths.state) is None:
-            return {"class": outcome.UNCHANGED, "msg": "nothing is deployed here"}
-        state = node.store.load()
-        if state.journal is not None:
-            return _settle(node, state, outcome.TIMED_OUT if service_result == "timeout" else outcome.INTERRUPTED)
-        if service_result == "success":
-            return {"class": outcome.UNCHANGED, "msg": "nothing was left over"}
-        settler = Settler(node, state, Steps(node, state))
-        settler.run()
-        node.limit_tenants(node.engine.info().cgroup_driver, state)
+        name = outcome.TIMED_OUT if service_result == "timeout" else outcome.INTERRUPTED
+        rotated = rotation.settle(node, node.store.load(), name)
+        found = _recover_locked(node, service_result)
+    if rotated:
+        worst = outcome.BROKEN in (found["class"], *(item["class"] for item in rotated))
+        words = [*(f"{item['class']}: {item['msg']}" for item in rotated), found["msg"]]
+        return {"class": outcome.BROKEN if worst else rotated[-1]["class"], "msg": "; ".join(words)}
+    return found
+
+
+def _recover_locked(node: Node, service_result: str) -> t.Dict[str, t.Any]:
+    if files.read_text(node.paths.state) is None:
+        return {"class": outcome.UNCHANGED, "msg": "nothing is deployed here"}
+    state = node.store.load()
+    if state.journal is not None:
+        return _settle(node, state, outcome.TIMED_OUT if service_result == "timeout" else outcome.INTERRUPTED)
+    if service_result == "success":
+        return {"class": outcome.UNCHANGED, "msg": "nothing was left over"}
+    settler = Settler(node, state, Steps(node, state))
+    settler.run()
+    node.limit_tenants(node.engine.info().cgroup_driver, state)
     name = outcome.BROKEN if settler.problems else (outcome.SUCCESS if settler.started else outcome.UNCHANGED)
     return {"class": name, "msg": "; ".join(settler.problems) or f"{len(settler.started)} containers started"}
+
+
+def deliver(node: Node, request: _secrets.Request) -> t.Dict[str, t.Any]:
+    """Takes a tenant's secrets into use and returns what became of it; the result is also there for whoever waits for it."""
+    try:
+        with node.lock(LOCK_WAIT):
+            state = node.store.load()
+            rotation.settle(node, state, outcome.INTERRUPTED)
+            if state.journal is not None:
+                _settle(node, state, outcome.INTERRUPTED)
+            result = rotation.Rotation(node, state, request).run()
+    except NodeError as exc:
+        result = rotation.refused(request, exc)
+    node.store.write_result(request.id, result)
+    return result
+
+
+def unseal(node: Node) -> t.List[str]:
+    """After a boot, before the engine starts; returns what cannot be unsealed, a line each."""
+    with node.lock(LOCK_WAIT):
+        return secrets.unseal_all(node.paths, node.store.load())
 
 
 def _find(state: State, scope: str) -> t.Tuple[str, Tenant, t.Dict[str, Workload]]:
@@ -441,7 +475,9 @@ def logs(node: Node, scope: str, lines: int) -> t.List[str]:
     result = []
     for key, item in chosen.items():
         if item.current is not None:
-            result += [f"{key}: {line}" for line in node.engine.logs(item.current.container, lines)]
+            container = item.current.container
+            said = node.engine.logs(container, lines)
+            result += [f"{key}: {secrets.hide(node.paths, container, line)}" for line in said]
     return result
 
 
