@@ -64,6 +64,7 @@ def tenants(paths: Paths) -> t.List[str]:
 
 def seal(paths: Paths, tenant: str, names: Index, values: Values) -> Sealed:
     """What is written to the disk of a tenant's whole set."""
+    files.make_directory(paths.secrets)
     return {"schema": 1, "names": names, **sealing.seal(paths, _name(tenant), _secrets.pack(values))}
 
 
@@ -304,6 +305,7 @@ def put_credentials(paths: Paths, tenant: str, values: Values) -> None:
         files.remove_tree(directory)
     elif files.read_text(directory + "/config.json") != content:
         in_memory(paths)
+        files.make_directory(paths.pull_credentials)
         files.make_directory(directory)
         files.write_atomic(directory + "/config.json", content)
 

@@ -241,7 +241,8 @@ def test_a_container_sees_exactly_its_secrets_and_only_their_owner_may_read_them
     assert {item.name for item in view.iterdir()} == {"plc", "current", os.readlink(view / "current")}
     assert (view / "plc").read_text() == OLD and os.readlink(view / "plc") == "current/plc"
     assert stat.S_IMODE((view / "current" / "plc").stat().st_mode) == 0o400
-    assert stat.S_IMODE(os.stat(box.paths.secret_views).st_mode) == 0o700
+    for folder in (box.paths.secrets, box.paths.secret_views, box.paths.secret_keys, box.paths.pull_credentials):
+        assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700, folder
     assert stat.S_IMODE(os.stat(secrets.committed_path(box.paths, "t")).st_mode) == 0o600
 
 
