@@ -110,7 +110,7 @@ class Box(switching.Box):
 
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         super().__init__(root, monkeypatch)
-        self.engine: FakeEngine = FakeEngine(str(root))  # type: ignore[assignment] # another of the kind
+        self.engine: FakeEngine = FakeEngine(str(root))
         self.results: t.List[t.Any] = []
 
     def specs(self, **app: t.Any) -> t.List[dict]:
