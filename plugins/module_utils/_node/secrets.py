@@ -35,6 +35,9 @@ _OWNER = "secrets.json"
 
 Sealed = t.Dict[str, t.Any]
 
+_unsealed: t.Dict[t.Tuple[str, str], Values] = {}
+"""What was asked for last, for as long as the program runs: a TPM takes its time, and a tenant has many workloads."""
+
 
 # -- what is on the disk
 
@@ -71,10 +74,15 @@ def seal(paths: Paths, tenant: str, names: Index, values: Values) -> Sealed:
 def unseal(paths: Paths, tenant: str, sealed: Sealed) -> Values:
     if not sealed:
         return {}
-    try:
-        return _secrets.unpack(sealing.unseal(paths, _name(tenant), sealed))
-    except ValueError as exc:
-        raise NodeError("secret", f"secrets of tenant {tenant}: {exc}: deliver them again (role secrets)") from None
+    known = (tenant, sealed.get("sealed", ""))
+    if known not in _unsealed:
+        try:
+            found = _secrets.unpack(sealing.unseal(paths, _name(tenant), sealed))
+        except ValueError as exc:
+            raise NodeError("secret", f"secrets of tenant {tenant}: {exc}: deliver them again (role secrets)") from None
+        _unsealed.clear()
+        _unsealed[known] = found
+    return dict(_unsealed[known])
 
 
 def _name(tenant: str) -> str:

@@ -401,6 +401,7 @@ def test_check_mode_says_names_and_changes_nothing(box: Box) -> None:
 def test_a_cold_boot_brings_them_back_before_the_engine(box: Box) -> None:
     box.deliver(plc=NEW)
     files.remove_tree(box.paths.run)
+    secrets._unsealed.clear()
     box.boot += 1
     assert program.unseal(box.node) == []
     box.engine.restart_all()
@@ -412,6 +413,7 @@ def test_a_cold_boot_brings_them_back_before_the_engine(box: Box) -> None:
 
 def test_what_cannot_be_unsealed_is_said_and_can_be_delivered_again(box: Box) -> None:
     Path(box.paths.secrets, "host.key").write_text(f"{'0' * 64}\n{'1' * 64}\n")  # another disk
+    secrets._unsealed.clear()
     files.remove_tree(box.paths.run)
     box.boot += 1
     problems = program.unseal(box.node)
@@ -463,6 +465,7 @@ def _kill(box: Box) -> None:
 
 def _power(box: Box) -> None:
     box.boot += 1
+    secrets._unsealed.clear()
     files.remove_tree(box.paths.run)
     program.unseal(box.node)
     box.engine.restart_all()
@@ -574,7 +577,7 @@ def test_the_engine_away_leaves_the_trial_for_later(box: Box, monkeypatch: pytes
 def test_another_change_first_ends_what_was_cut_short(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
     switching.stop_at(monkeypatch, "secrets_prove:before", die)
     with pytest.raises(KillError):
-        box.deliver(plc=BAD)
+        box.deliver(plc=NEW)
     assert box.release(env={"A": "1"})["class"] == "success"
     assert box.stored()["plc"] == OLD
     box.well()
