@@ -14,6 +14,7 @@ description:
   - The program is packed on the node from the modules of this collection, so both are always of one version.
   - C(physical-ai-recover.service) brings workloads back to what was committed after every start of the container engine.
     C(physical-ai-ports.service) limits who may reach published ports before the engine starts.
+    C(physical-ai-secrets.service) unseals the secrets of workloads before the engine starts.
     C(physical-ai-devices.service) gives workloads the devices that they asked for before the engine starts, and C(physical-ai-look.service)
     when udev sees one come or go, after a reload of systemd and after packages were installed, which can both take GPUs away from
     containers. None of them stays resident.

@@ -10,6 +10,7 @@ import typing as t
 from dataclasses import dataclass
 
 from . import devices
+from .spec import SECRETS_MOUNT
 
 LABEL = "physical-ai.edge"
 ANYWHERE = ("0.0.0.0/0", "::/0")
@@ -37,6 +38,8 @@ class Place:
     runtime: str = ""
     devices: str = ""
     majors: t.Tuple[int, ...] = ()
+    secrets: str = ""
+    identity: str = ""
 
 
 def owner(user: str) -> t.Optional[t.Tuple[int, int]]:
@@ -104,6 +107,13 @@ def _mounts(spec: t.Mapping[str, t.Any], place: Place) -> t.List[str]:
     owned = ",uid={},gid={}".format(*numbers) if numbers else ""
     for entry in spec["tmpfs"]:
         arguments += ["--tmpfs", f"{entry['mount']}:size={entry['size']},mode=1777{owned}"]
+    # Unlike --volume, this makes no empty directory where there is none: without its secrets a container does not start.
+    for source, target in (
+        (place.secrets, spec.get("secrets_mount", SECRETS_MOUNT)),
+        (place.identity, spec.get("identity", {}).get("mount", "")),
+    ):
+        if source:
+            arguments += ["--mount", f"type=bind,source={source},target={target},readonly"]
     if "update_lock" in spec:
         arguments += ["--volume", f"{place.lock_directory}:{spec['update_lock']['mount']}"]
     return arguments

@@ -18,9 +18,7 @@ from . import models as _models
 from .fields import SpecError, error, mapping, show
 from .spec_fields import MODEL, PROBES, WORKLOAD, cidr, name, version
 
-LATER = {
-    "secrets": "sealed secrets",
-}
+SECRETS_MOUNT = "/run/secrets"
 
 _workload = mapping(WORKLOAD)
 _model = mapping(MODEL)
@@ -63,10 +61,7 @@ def _one(index: int, item: t.Any, models: t.Mapping[str, dict], networks: t.Mapp
     where = _place(index, item)
     if not isinstance(item, dict):
         raise error(where, item, "a mapping")
-    for key, part in LATER.items():
-        if item.get(key):
-            raise SpecError(f"{where}.{key}: this version of the collection does not handle {part} yet; remove the key")
-    spec = _workload(where, {key: value for key, value in item.items() if key not in ("select", *LATER)})
+    spec = _workload(where, {key: value for key, value in item.items() if key != "select"})
     for number_, entry in enumerate(spec["ports"]):
         entry["allow_from"] = _allow_from(f"{where}.ports[{number_}].allow_from", entry["allow_from"], networks)
     for number_, entry in enumerate(spec["models"]):
@@ -80,10 +75,27 @@ def _one(index: int, item: t.Any, models: t.Mapping[str, dict], networks: t.Mapp
         elif not set(found) & set(PROBES):
             raise SpecError(f"{where}.probes.{phase}: no probe in it; wanted one or more of {', '.join(PROBES)}")
     _probe_limits(where, spec)
+    _secrets(where, spec)
     _unique_mounts(where, spec)
     _publishable(where, spec)
     _walls(where, spec)
     return spec
+
+
+def _secrets(where: str, spec: dict) -> None:
+    """None at all is the same specification as before there were any."""
+    if not spec.get("secrets"):
+        spec.pop("secrets", None)
+        if "secrets_mount" in spec:
+            raise SpecError(f"{where}.secrets_mount: there are no secrets that it could be for: name them in `secrets`")
+        return
+    seen: t.Set[str] = set()
+    for index, entry in enumerate(spec["secrets"]):
+        if entry["file"] in seen:
+            raise SpecError(
+                f"{where}.secrets[{index}]: the file '{entry['file']}' is used twice: give it another `file`"
+            )
+        seen.add(entry["file"])
 
 
 def _walls(where: str, spec: dict) -> None:
@@ -162,6 +174,14 @@ def _unique_mounts(where: str, spec: dict) -> None:
             target = entry.get("mount") or entry.get("path")
             if target in seen:
                 raise SpecError(f"{where}: {target} is used by both {seen[target]} and {kind}")
+            seen[target] = kind
+    more = {"identity": spec.get("identity", {}).get("mount", "")}
+    if "secrets" in spec:
+        more["secrets"] = spec.get("secrets_mount", SECRETS_MOUNT)
+    for kind, target in more.items():
+        if target in seen:
+            raise SpecError(f"{where}: {target} is used by both {seen[target]} and {kind}")
+        if target:
             seen[target] = kind
 
 

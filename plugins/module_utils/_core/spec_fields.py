@@ -36,10 +36,13 @@ from .versions import requirement
 NAME = r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?"
 NAME_WANTED = "a name of at most 40 lower-case letters, digits and dashes"
 name = text(NAME, NAME_WANTED)
+SECRET_NAME = r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?"  # noqa: S105
+SECRET_WANTED = "a name of at most 64 lower-case letters, digits and . _ -, with a letter or digit at both ends"  # noqa: S105
 version = text(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}", "a version of at most 64 letters, digits and . _ + -")
 sha256 = text(r"sha256:[0-9a-f]{64}", "sha256: and 64 hexadecimal digits (a tag is not a digest)")
 absolute = text(r"/[^\0\n,:]*", "an absolute path without ',' or ':'")
 port = integer(1, 65535)
+SIGNALS = ("SIGHUP", "SIGUSR1", "SIGUSR2", "SIGWINCH")
 
 
 def _image(where: str, value: t.Any) -> str:
@@ -75,6 +78,21 @@ def _mirror(where: str, value: t.Any) -> str:
 def _file_name(where: str, value: t.Any) -> str:
     wanted = "a file name of at most 200 letters, digits and . _ + -"
     return text(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,199}", wanted)(where, value)
+
+
+def _secret_file(where: str, value: t.Any) -> str:
+    if value == "current":
+        raise error(where, value, "another file name: `current` is the directory that is replaced as a whole")
+    return _file_name(where, value)
+
+
+class _by_name(mapping):  # a check like the functions beside it
+    """A mapping that may be written as its name alone, and whose `file` is by default its name."""
+
+    def __call__(self, where: str, value: t.Any) -> dict:
+        found = super().__call__(where, {"name": value} if isinstance(value, str) else value)
+        found.setdefault("file", found["name"])
+        return found
 
 
 def cidr(where: str, value: t.Any) -> str:
@@ -380,7 +398,7 @@ WORKLOAD: t.Dict[str, Field] = {
                         "`MOUNT/current/`, and is told of another one by `signal`",
                     ),
                     "signal": Field(
-                        choice("SIGHUP", "SIGUSR1", "SIGUSR2", "SIGWINCH"),
+                        choice(*SIGNALS),
                         default="SIGHUP",
                         doc="what tells the container's first process that the model is another one",
                     ),
@@ -389,6 +407,62 @@ WORKLOAD: t.Dict[str, Field] = {
         ),
         default=[],
         doc="models of the release, mounted read-only",
+    ),
+    # Without defaults: with them, each rendered specification of before would be another one, and be deployed again.
+    "secrets": Field(
+        listing(
+            _by_name(
+                {
+                    "name": Field(
+                        text(SECRET_NAME, SECRET_WANTED),
+                        required=True,
+                        doc="a secret of the tenant; in place of the mapping, the name alone will do",
+                    ),
+                    "file": Field(
+                        _secret_file, doc="name of the file in `secrets_mount`; by default that of the secret"
+                    ),
+                    "mode": Field(
+                        text(r"0?[0-7]{3}", "a quoted mode such as '0440'"), default="0400", doc="mode of the file"
+                    ),
+                    "uid": Field(
+                        integer(0, (1 << 32) - 2),
+                        doc="whose file it is; by default that of `user`, or of the image's user, where that is a number",
+                    ),
+                    "on_change": Field(
+                        choice("restart", "signal", "none"),
+                        default="restart",
+                        doc="restart: another value restarts the container; signal: it is told by `signal` and reads the file "
+                        "again; none: it reads the file each time it needs it",
+                    ),
+                    "signal": Field(
+                        choice(*SIGNALS),
+                        default="SIGHUP",
+                        doc="what tells the container's first process that the value is another one",
+                    ),
+                }
+            )
+        ),
+        doc="secrets that the node has for the tenant (role secrets), as read-only files in memory",
+    ),
+    "secrets_mount": Field(absolute, doc="directory of the secrets in the container; `/run/secrets` without it"),
+    "identity": Field(
+        mapping(
+            {
+                "mount": Field(
+                    absolute,
+                    default="/run/identity",
+                    doc="directory in the container, read-only: `current/tls.crt`, `current/tls.key`, `current/ca.crt`",
+                ),
+                "on_change": Field(
+                    choice("none", "signal", "restart"),
+                    required=True,
+                    doc="what happens when the certificate was renewed: none, the application reads the files again by itself; "
+                    "signal; or restart",
+                ),
+                "signal": Field(choice(*SIGNALS), default="SIGHUP", doc="with `on_change: signal`"),
+            }
+        ),
+        doc="the workload's own certificate on this node",
     ),
     "volumes": Field(
         listing(

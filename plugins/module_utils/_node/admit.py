@@ -87,7 +87,7 @@ def _image_bytes(
         return 0
     if "archive" in spec:
         return OciImage(spec["archive"], spec["digest"]).size
-    remote = registry.look_up(spec["image"], spec["digest"])
+    remote = registry.look_up(spec["image"], spec["digest"], fetcher.credentials)
     return remote.missing(have()) if remote is not None else 0
 
 
@@ -101,7 +101,7 @@ def to_fetch(
     for spec in specs:
         known = fetcher.have(spec) is not None or engine.image(f"{spec['image']}@{spec['digest']}") is not None
         if not known and "archive" not in spec:
-            remote = registry.look_up(spec["image"], spec["digest"])
+            remote = registry.look_up(spec["image"], spec["digest"], fetcher.credentials)
             total += remote.missing(layers) if remote is not None else 0
             unknown += [] if remote is not None else [spec["image"]]
         unknown += [

@@ -19,7 +19,7 @@ from .._core import outcome
 from .._core.plan import REMOVE, REPAIR, SWITCH, Change, Plan
 from .._core.request import FETCH, Request
 from .._core.state import Deployment, Entry, Journal, Refusal, State, Tenant, Workload
-from . import admit, baseline, data, files, moment, switch, waiting
+from . import admit, baseline, data, files, moment, secrets, switch, waiting
 from .engine import Info
 from .errors import REMEMBERED, NodeError, about
 from .fetch import Fetcher
@@ -52,7 +52,7 @@ class Transaction:
         self._node, self._state, self._info, self._request, self._plan = node, state, info, request, plan
         self._steps: Steps = Steps(node, state, parked._steps.taken if parked is not None else ())
         self._moment: t.Optional[moment.Moment] = parked._moment if parked is not None else None
-        self._fetcher = Fetcher(node.engine, info, node.paths, state.images, state.suspects)
+        self._fetcher = Fetcher(node.engine, info, node.paths, state.images, state.suspects, request.tenant)
         self._report = Report(request, plan, self._steps)
         self._journal = Journal(request.id, request.tenant, request.release, "admit", node.boot_id())
         self._journal.signer = dict(plan.signer)
@@ -110,6 +110,7 @@ class Transaction:
 
     def _admit(self) -> None:
         node, todo = self._node, self._plan.todo
+        secrets.check(node.paths, self._request.tenant, [change.spec for change in todo if change.spec is not None])
         admission = admit.Admission(node.engine, self._info, node.paths, self._fetcher, self._request.tenant)
         if admission.ask(self._state, todo):
             # What failed before was kept for another try. Where it is in the way, it goes.
@@ -422,6 +423,9 @@ class Transaction:
     # -- the way back -----------------------------------------------------------------------------------------------
 
     def _back(self, failure: NodeError) -> t.Dict[str, t.Any]:
+        for entry in self._journal.entries:
+            if entry.new is not None:
+                failure.message = secrets.hide(self._node.paths, entry.new.container, failure.message)
         if not self._touched:
             return self._drop(failure)
         settler = Settler(self._node, self._state, self._steps, self._info)
@@ -470,7 +474,8 @@ class Transaction:
         )
         if entry is None or entry.new is None:
             return []
-        logs = self._node.engine.logs(entry.new.container, LOG_LINES)
+        said = self._node.engine.logs(entry.new.container, LOG_LINES)
+        logs = [secrets.hide(self._node.paths, entry.new.container, line) for line in said]
         if failure.cause in REMEMBERED:
             refusal = Refusal(
                 spec_digest=entry.new.spec_digest,

@@ -11,6 +11,7 @@ import typing as t
 from .._core.baseline import Baseline
 from .._core.judge import RETRY
 from .._core.state import Deployment
+from . import secrets
 from .errors import NodeError
 from .node import Node
 from .probe_kinds import Context
@@ -25,20 +26,26 @@ def look(node: Node, deployment: Deployment, approved: t.Mapping[str, float]) ->
     """Once, with more tries where it is not healthy at first. Without probes it is healthy as long as it runs."""
     probes = deployment.spec["probes"]
     settings = probes.get("steady") or probes.get("startup") or {}
-    context = Context(
+    context_ = context(node, deployment, approved)
+    reason = _reason(Prober(node.engine, deployment.container, settings, context_), settings.get("every", 1.0))
+    reason = secrets.hide(node.paths, deployment.container, reason)
+    return {
+        "healthy": not reason,
+        "reason": reason,
+        "measured": context_.record.last(),
+        "baseline": dict(approved),
+        "notes": context_.record.notes,
+    }
+
+
+def context(node: Node, deployment: Deployment, approved: t.Mapping[str, float]) -> Context:
+    """What the probes of something that runs compare it with."""
+    return Context(
         baseline=Baseline(approved),
         before=_since(node, deployment),
         gpus=tuple(gpu["id"] for gpu in deployment.gpus),
         paths=node.paths,
     )
-    reason = _reason(Prober(node.engine, deployment.container, settings, context), settings.get("every", 1.0))
-    return {
-        "healthy": not reason,
-        "reason": reason,
-        "measured": context.record.last(),
-        "baseline": dict(approved),
-        "notes": context.record.notes,
-    }
 
 
 def _since(node: Node, deployment: Deployment) -> t.Dict[str, t.Any]:

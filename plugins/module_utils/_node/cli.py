@@ -13,6 +13,7 @@ import time
 import typing as t
 
 from .._core import outcome
+from .._core import secrets as _secrets
 from .._core.request import Request, RequestError, read
 from . import (
     certificate_requests,
@@ -25,6 +26,8 @@ from . import (
     ledger,
     model_requests,
     program,
+    rotation,
+    secrets,
     waiting,
 )
 from .errors import NodeError, NothingToDo
@@ -44,6 +47,7 @@ EPILOG = """examples:
   edge models                      models that are here, and who uses them
   edge clock                       what the time is, and who says so
   edge certificates                certificates of this node, and when they are renewed
+  edge secrets                     secrets that are here, and who uses them; never a value
   edge ledger                      what became of this node, in order
   edge health quality              whether what runs is healthy now
 """
@@ -312,6 +316,36 @@ def _certificates(node: Node, arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _secrets_of(node: Node, arguments: argparse.Namespace) -> int:
+    if arguments.unseal:
+        problems = program.unseal(node)
+        for line in problems:
+            _complain(line)
+        return 1 if problems else 0
+    if arguments.request == "-":
+        _print(rotation.submit(node, json.load(sys.stdin)))
+        return 0
+    if arguments.request:
+        given = read_json(arguments.request, None)
+        if given is None:
+            raise NodeError("program", f"there is no request {arguments.request}")
+        os.unlink(arguments.request)
+        result = program.deliver(node, _secrets.read(given))
+        _say(f"{result['class']}: {result['msg']}")  # whoever waits reads the result elsewhere
+        return 0
+    rows = secrets.overview(node.paths, node.store.load())
+    if arguments.json:
+        _print(rows)
+        return 0
+    lines = [("TENANT", "SECRET", "VERSION", "FINGERPRINT", "USED BY", "SEALED BY")]
+    for row in rows:
+        used = ", ".join(row["used_by"]) or "-"
+        lines.append((row["tenant"], row["name"], row["version"] or "-", row["fingerprint"], used, row["sealed_by"]))
+    for line in _table(lines) if rows else ["no secret is here (role secrets)"]:
+        _say(line)
+    return 0
+
+
 def _limit(node: Node, arguments: argparse.Namespace) -> int:
     node.limit_tenants(node.engine.info().cgroup_driver, node.store.load())
     return 0
@@ -353,6 +387,8 @@ def _entry(item: t.Mapping[str, t.Any]) -> str:
         return f"{item['what']}: {item['msg']}" + (f" by {item['who']}" if item["who"] else "")
     if item["kind"] == "certificate":
         return f"{item['name']} {item['what']}" + (f": {item['reason']}" if item["reason"] else "")
+    if item["kind"] == "secrets":
+        return f"{item['class']}: {item['msg']}"
     if item["kind"] == "hold":
         return f"{item['scope']} by {item['who']}: {item['reason']}"
     if item["kind"] == "release":
@@ -507,6 +543,10 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--json", action="store_true", help="as JSON")
     command.add_argument("--renew", action="store_true", help="renew at the gateway what is due (for the timer)")
     command.add_argument("--recover", action="store_true", help="take back a replacement that was cut off")
+    command = add("secrets", _secrets_of, "secrets that are here, and who uses them; never a value")
+    command.add_argument("request", nargs="?", default="", help="- to take a tenant's set from standard input (JSON)")
+    command.add_argument("--json", action="store_true", help="as JSON")
+    command.add_argument("--unseal", action="store_true", help="bring them into memory after a boot (for the unit)")
     add("limit", _limit, "set the limits of the shares of tenants (for the role tenants)")
     command = add("recover", _recover, "make what runs equal to what was committed")
     command.add_argument("--ended", action="store_true", help="called by a unit that ended")

@@ -109,6 +109,8 @@ def size(word: str) -> t.Optional[int]:
 def modes(seen: Seen, paths: Paths) -> None:
     """`most` is what a file or folder may be open to at most."""
     wanted = [(paths.state_directory, 0o700), (PROGRAM, 0o755), (SOCKET, 0o660), (paths.configuration, 0o755)]
+    wanted += [(path, 0o700) for path in (paths.secrets, paths.secret_views, paths.secret_keys, paths.pull_credentials)]
+    wanted += [(path, 0o700) for path in glob.glob(f"{CERTIFICATES}/*/*.key")]
     for folder, names, others in os.walk(paths.configuration):
         for name in names + others:
             path = f"{folder}/{name}"

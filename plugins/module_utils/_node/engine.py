@@ -278,9 +278,13 @@ class Engine:
             layer for item in json.loads(done.out or "[]") for layer in (item.get("RootFS") or {}).get("Layers") or ()
         }
 
-    def pull(self, reference: str, timeout: float) -> Done:
-        """Not successful where the registry failed; its words are much like those of an engine that is gone."""
-        done = run([self._program, "pull", "--quiet", reference], timeout=timeout)
+    def pull(self, reference: str, timeout: float, configuration: str = "") -> Done:
+        """Not successful where the registry failed; its words are much like those of an engine that is gone.
+
+        :param configuration: directory of a client configuration whose credentials count, instead of the node's own.
+        """
+        own = ["--config", configuration] if configuration else []
+        done = run([self._program, *own, "pull", "--quiet", reference], timeout=timeout)
         if done.code != 0:
             self.info()
         return done

@@ -9,7 +9,7 @@ import functools
 import time
 import typing as t
 
-from . import models
+from . import models, secrets
 from .archive import OciImage
 from .engine import Engine, Image, Info
 from .errors import NodeError
@@ -42,17 +42,30 @@ def local_tag(spec: t.Mapping[str, t.Any]) -> str:
 class Fetcher:
     """
     :param images: what is known to be whole and durable, reference -> image id; new ones are added.
+    :param tenant: whose pull credentials count, where it has its own.
     :param suspects: references whose transfer a power cut broke off: their layers are read through before they count.
     """
 
     def __init__(
-        self, engine: Engine, info: Info, paths: Paths, images: t.Dict[str, str], suspects: t.List[str]
+        self,
+        engine: Engine,
+        info: Info,
+        paths: Paths,
+        images: t.Dict[str, str],
+        suspects: t.List[str],
+        tenant: str = "",
     ) -> None:
         self._engine = engine
         self._info = info
         self._paths = paths
         self._images = images
         self._suspects = suspects
+        self._tenant = tenant
+
+    @property
+    def credentials(self) -> str:
+        """Directory of the tenant's own client configuration, or nothing."""
+        return secrets.pull_credentials(self._paths, self._tenant) if self._tenant else ""
 
     def have(self, spec: t.Mapping[str, t.Any]) -> t.Optional[str]:
         """Image id where the image is here, whole and durable."""
@@ -96,12 +109,12 @@ class Fetcher:
 
     def _pull(self, wanted: str) -> None:
         for attempt in range(1, _TRIES + 1):
-            done = self._engine.pull(wanted, FETCH_TIMEOUT)
+            done = self._engine.pull(wanted, FETCH_TIMEOUT, self.credentials)
             if done.code == 0:
                 return
             said = done.said
             if any(word in said.lower() for word in _FINAL) or attempt == _TRIES:
-                raise NodeError("fetch", f"image {wanted} cannot be pulled: {said}. {_advice(said)}")
+                raise NodeError("fetch", f"image {wanted} cannot be pulled: {said}. {_advice(said, self._tenant)}")
             time.sleep(_BACK_OFF * attempt)
 
     def _from_archive(self, spec: t.Mapping[str, t.Any]) -> str:
@@ -122,12 +135,15 @@ class Fetcher:
         return models.bring(self._paths, model)
 
 
-def _advice(said: str) -> str:
+def _advice(said: str, tenant: str = "") -> str:
     low = said.lower()
     if "manifest unknown" in low or "not found" in low:
         return "The registry has no such image or digest: correct the release, or push the image."
     if "unauthorized" in low or "denied" in low:
-        return "The registry refuses this node: check /etc/physical-ai/docker/config.json."
+        whose = f"the pull credentials of tenant {tenant} (role secrets)" if tenant else "its pull credentials"
+        return (
+            f"The registry refuses this node: check {whose}, or /etc/physical-ai/docker/config.json where it has none."
+        )
     if "x509" in low or "certificate" in low:
         return "The registry's certificate is not trusted: give its CA to the role docker_engine (docker_engine_registries)."
     if "no space" in low:

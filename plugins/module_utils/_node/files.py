@@ -73,6 +73,25 @@ class Paths:
         return self.run + "/models/pins.lock"
 
     @property
+    def secrets(self) -> str:
+        """Sealed."""
+        return self.state_directory + "/secrets"
+
+    @property
+    def secret_views(self) -> str:
+        """In memory: what each container sees of the secrets."""
+        return self.run + "/secrets"
+
+    @property
+    def secret_keys(self) -> str:
+        return self.run + "/secret-keys"
+
+    @property
+    def pull_credentials(self) -> str:
+        """In memory: a client configuration for each tenant that has credentials of its own."""
+        return self.run + "/docker"
+
+    @property
     def containers(self) -> str:
         return self.state_directory + "/containers"
 

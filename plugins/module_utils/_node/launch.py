@@ -40,30 +40,38 @@ def start(node: Node, request: Request) -> None:
     make_directory(node.paths.requests)
     path = f"{node.paths.requests}/{request.id}.json"
     write_json(path, request.to_json())
+    description = f"Change {request.release} of {request.tenant}"
+    try:
+        start_unit(unit(request.id), request.id, description, _seconds(node, request), ["apply", path])
+    except NodeError:
+        os.unlink(path)
+        raise
+
+
+def start_unit(name: str, change: str, description: str, seconds: float, arguments: t.Sequence[str]) -> None:
+    """The program in a transient unit with a deadline, and recovery after it.
+
+    :param change: its id, by which the recovery knows what it left over.
+
+    :raises NodeError: program, where it cannot be started.
+    """
     properties = [
         "After=docker.service",  # an orderly shutdown then ends the change, and brings the old version back, before the engine goes
-        f"RuntimeMaxSec={int(_seconds(node, request))}",
+        f"RuntimeMaxSec={int(seconds)}",
         f"TimeoutStopSec={STOP_SECONDS}",
-        f"ExecStopPost={PROGRAM} recover --ended --change {request.id}",
+        f"ExecStopPost={PROGRAM} recover --ended --change {change}",
         f"OnFailure={RECOVERY_UNIT}",
         "SyslogIdentifier=edge",
     ]
-    arguments = [
-        "systemd-run",
-        "--quiet",
-        "--collect",
-        f"--unit={unit(request.id)}",
-        f"--description=Change {request.release} of {request.tenant}",
-    ]
-    done = run([*arguments, *[f"--property={item}" for item in properties], PROGRAM, "apply", path])
+    argv = ["systemd-run", "--quiet", "--collect", f"--unit={name}", f"--description={description}"]
+    done = run([*argv, *[f"--property={item}" for item in properties], PROGRAM, *arguments])
     if done.code != 0:
-        os.unlink(path)
         raise NodeError("program", f"the change cannot be started: {done.said}")
 
 
-def _gone(change_id: str) -> bool:
+def gone(name: str) -> bool:
     """Whether the unit, and its recovery, have ended."""
-    shown = run(["systemctl", "show", "--property=ActiveState", "--value", unit(change_id), RECOVERY_UNIT]).out
+    shown = run(["systemctl", "show", "--property=ActiveState", "--value", name, RECOVERY_UNIT]).out
     return all(state in ("inactive", "failed") for state in shown.split())
 
 
@@ -94,7 +102,7 @@ def wait(node: Node, request: Request) -> t.Dict[str, t.Any]:
             return result
         if time.monotonic() > look:
             look = time.monotonic() + 2.0
-            if _gone(request.id):
+            if gone(unit(request.id)):
                 return read_json(path, None) or _left(node, request)
         time.sleep(0.1)
     raise NodeError("timeout", f"no result after {seconds:.0f} s: see `edge status` on the node")

@@ -15,6 +15,8 @@ Kinds of entries, with what each says beside `sequence` and `time`:
   value (last read), then (held, swap)
 - certificate: what became of one: name, what (installed, refreshed, refused, reverted, recovered, removed), reason, and of what was
   installed: serial, fingerprint, not_after
+- secrets: a tenant's secrets were delivered: id, tenant, class, cause, msg, names (name: new, changed, removed), fingerprints
+  (name: made with a key of the node's own), workloads (name: class), who, reason
 - hold: a person holds changes back: scope, reason, who
 - clock: the clock was set, or the last known time forgotten: what (of set, forgotten), source, was, to (seconds), who, msg
 - release: a person takes away what held back: scope, what (of hold, lock, now), who, id (the change that goes on now)

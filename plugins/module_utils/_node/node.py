@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from .._core import container as _container
 from .._core.state import Deployment, State
-from . import admit, data, devices, faults, files, models, shares, switch
+from . import admit, data, devices, faults, files, models, secrets, shares, switch
 from ._runner import run
 from .engine import Engine, Info, client_configuration
 from .errors import NodeError
@@ -82,6 +82,8 @@ class Node:
             runtime="nvidia" if by_runtime else "",
             devices=devices.fill(self.paths, names, tenant, spec),
             majors=devices.majors(self.paths, names, spec),
+            secrets=secrets.prepare(self.paths, tenant, deployment, user),
+            identity=secrets.identity(self.paths, tenant, spec),
         )
         try:
             self.engine.create(_container.create_arguments(spec, place))
@@ -139,6 +141,7 @@ class Node:
         self.engine.remove(name)
         files.remove_tree(f"{self.paths.containers}/{name}")
         switch.forget(self.paths, name)
+        secrets.forget(self.paths, name)
 
     def limit_ports(self, state: State) -> None:
         """Loads the rules that say who may reach published ports; they are on disk for the next boot before they are loaded."""
@@ -203,6 +206,7 @@ class Node:
             if image_id not in state.images.values():
                 self.engine.remove_image(reference) or self.engine.remove_image(image_id)
         switch.collect(self.paths, state)
+        secrets.collect(self.paths, state)
         models.collect(self.paths, state, everything=short)
         data.collect(self.paths, kept)
         self._collect_locks(state)

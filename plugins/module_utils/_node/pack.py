@@ -37,6 +37,7 @@ from .._core import (
     plan,
     renewal,
     request,
+    secrets,
     signature,
     spec,
     spec_fields,
@@ -101,6 +102,8 @@ from . import (
     program,
     registry,
     report,
+    rotation,
+    sealing,
     settle,
     shares,
     slot,
@@ -115,6 +118,7 @@ from . import clock as node_clock
 from . import devices as node_devices
 from . import idle as node_idle
 from . import models as node_models
+from . import secrets as node_secrets
 
 MEMBERS = tuple(
     found

@@ -15,10 +15,25 @@ import uuid
 
 from .._core import outcome
 from .._core import plan as _plan
+from .._core import secrets as _secrets
 from .._core import spec as _spec
 from .._core.request import FETCH, PLAN, Request
 from .._core.state import Deployment, Journal, Refusal, State, Tenant, Workload
-from . import admit, checkup, clock, devices, files, gpu_guard, lease, ledger, models, trust, waiting
+from . import (
+    admit,
+    checkup,
+    clock,
+    devices,
+    files,
+    gpu_guard,
+    lease,
+    ledger,
+    models,
+    rotation,
+    secrets,
+    trust,
+    waiting,
+)
 from .change import Transaction
 from .errors import NodeError, NothingToDo
 from .fetch import Fetcher, reference
@@ -78,7 +93,7 @@ def look(node: Node, request: Request) -> t.Dict[str, t.Any]:
         untrusted = f"workload {exc.workload}: {exc.message}" if exc.workload else exc.message
     found: t.Dict[str, t.Any] = {}
     if request.sizes:
-        fetcher = Fetcher(node.engine, node.engine.info(), node.paths, state.images, state.suspects)
+        fetcher = Fetcher(node.engine, node.engine.info(), node.paths, state.images, state.suspects, request.tenant)
         specs = [change.spec for change in plan.todo if change.spec is not None]
         found["bytes"], found["unknown"] = admit.to_fetch(node.engine, fetcher, node.paths, specs)
     return {
@@ -205,6 +220,7 @@ def _apply_locked(
 ) -> t.Union[t.Dict[str, t.Any], Transaction]:
     """:return: the result, or the change where it waits."""
     state = node.store.load()
+    rotation.settle(node, state, outcome.INTERRUPTED)
     if state.journal is not None:
         _settle(node, state, outcome.INTERRUPTED)
     mine = request.tenant if request.until != FETCH else ""
@@ -310,34 +326,68 @@ def _settle(node: Node, state: State, name: str) -> t.Dict[str, t.Any]:
     return result
 
 
+NOTHING_LEFT: t.Dict[str, t.Any] = {"class": outcome.UNCHANGED, "msg": "nothing was left over"}
+
+
 def recover(node: Node, service_result: str = "", change: str = "") -> t.Dict[str, t.Any]:
     """After a crash, a deadline or a boot: what the state says is what runs.
 
     :param service_result: what systemd says of the unit that ended, `success`, `timeout`, ...
     :param change: whose unit it was. One that left nothing over does not wait for others that are at work.
     """
-    nothing = {"class": outcome.UNCHANGED, "msg": "nothing was left over"}
     if service_result == "success" and change and not _is_left(node, change):
-        return nothing
+        return NOTHING_LEFT
     name = outcome.TIMED_OUT if service_result == "timeout" else outcome.INTERRUPTED
     with node.lock(ENGINE_WAIT * 5):
-        if files.read_text(node.paths.state) is None:
-            return {"class": outcome.UNCHANGED, "msg": "nothing is deployed here"}
-        state = node.store.load()
-        left = state.journal
-        found = _close_dead(node, state, lambda item: item.id == change, name)
-        if left is not None:
-            found.insert(0, _settle(node, state, name if change in ("", left.id) else outcome.INTERRUPTED))
-        mine = [item for item in found if item["id"] == change]
-        if mine or left is not None:
-            return (mine or found)[0]
-        if service_result == "success":
-            return nothing
-        settler = Settler(node, state, Steps(node, state))
-        settler.run()
-        node.limit_tenants(node.engine.info().cgroup_driver, state)
+        rotated = rotation.settle(node, node.store.load(), name)
+        found = _recover_locked(node, service_result, change, name)
+    if rotated:
+        worst = outcome.BROKEN in (found["class"], *(item["class"] for item in rotated))
+        words = [*(f"{item['class']}: {item['msg']}" for item in rotated), found["msg"]]
+        return {"class": outcome.BROKEN if worst else rotated[-1]["class"], "msg": "; ".join(words)}
+    return found
+
+
+def _recover_locked(node: Node, service_result: str, change: str, name: str) -> t.Dict[str, t.Any]:
+    """:param name: the class of a change that is taken back."""
+    if files.read_text(node.paths.state) is None:
+        return {"class": outcome.UNCHANGED, "msg": "nothing is deployed here"}
+    state = node.store.load()
+    left = state.journal
+    found = _close_dead(node, state, lambda item: item.id == change, name)
+    if left is not None:
+        found.insert(0, _settle(node, state, name if change in ("", left.id) else outcome.INTERRUPTED))
+    mine = [item for item in found if item["id"] == change]
+    if mine or left is not None:
+        return (mine or found)[0]
+    if service_result == "success":
+        return NOTHING_LEFT
+    settler = Settler(node, state, Steps(node, state))
+    settler.run()
+    node.limit_tenants(node.engine.info().cgroup_driver, state)
     name = outcome.BROKEN if settler.problems else (outcome.SUCCESS if settler.started else outcome.UNCHANGED)
     return {"class": name, "msg": "; ".join(settler.problems) or f"{len(settler.started)} containers started"}
+
+
+def deliver(node: Node, request: _secrets.Request) -> t.Dict[str, t.Any]:
+    """Takes a tenant's secrets into use and returns what became of it; the result is also there for whoever waits for it."""
+    try:
+        with node.lock(LOCK_WAIT):
+            state = node.store.load()
+            rotation.settle(node, state, outcome.INTERRUPTED)
+            if state.journal is not None:
+                _settle(node, state, outcome.INTERRUPTED)
+            result = rotation.Rotation(node, state, request).run()
+    except NodeError as exc:
+        result = rotation.refused(request, exc)
+    node.store.write_result(request.id, result)
+    return result
+
+
+def unseal(node: Node) -> t.List[str]:
+    """After a boot, before the engine starts; returns what cannot be unsealed, a line each."""
+    with node.lock(LOCK_WAIT):
+        return secrets.unseal_all(node.paths, node.store.load())
 
 
 def _find(state: State, scope: str) -> t.Tuple[str, Tenant, t.Dict[str, Workload]]:
@@ -539,7 +589,9 @@ def logs(node: Node, scope: str, lines: int) -> t.List[str]:
     result = []
     for key, item in chosen.items():
         if item.current is not None:
-            result += [f"{key}: {line}" for line in node.engine.logs(item.current.container, lines)]
+            container = item.current.container
+            said = node.engine.logs(container, lines)
+            result += [f"{key}: {secrets.hide(node.paths, container, line)}" for line in said]
     return result
 
 

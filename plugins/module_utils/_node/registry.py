@@ -63,8 +63,8 @@ def _context(registry: str) -> ssl.SSLContext:
     return context
 
 
-def _credentials(registry: str) -> str:
-    path = os.path.join(os.environ.get("DOCKER_CONFIG", "/root/.docker"), "config.json")
+def _credentials(registry: str, configuration: str) -> str:
+    path = os.path.join(configuration or os.environ.get("DOCKER_CONFIG", "/root/.docker"), "config.json")
     try:
         with open(path, encoding="utf-8") as handle:
             auths = json.load(handle).get("auths") or {}
@@ -76,10 +76,10 @@ def _credentials(registry: str) -> str:
 
 
 class _Session:
-    def __init__(self, registry: str, host: str) -> None:
+    def __init__(self, registry: str, host: str, configuration: str) -> None:
         self._host = host
         self._context = _context(registry)
-        self._basic = _credentials(registry)
+        self._basic = _credentials(registry, configuration)
         self._header = f"Basic {self._basic}" if self._basic else ""
 
     def get(self, path: str) -> bytes:
@@ -115,11 +115,14 @@ def _for_this_machine(index: t.Mapping[str, t.Any]) -> str:
     return ""
 
 
-def look_up(image: str, digest: str) -> t.Optional[RemoteImage]:
-    """The layers of an image, or None where the registry does not say."""
+def look_up(image: str, digest: str, configuration: str = "") -> t.Optional[RemoteImage]:
+    """The layers of an image, or None where the registry does not say.
+
+    :param configuration: directory of the client configuration that has the credentials, where it is not the node's own.
+    """
     registry, host, repository = split(image)
     try:
-        session = _Session(registry, host)
+        session = _Session(registry, host, configuration)
         manifest = json.loads(session.get(f"{repository}/manifests/{digest}"))
         if "manifests" in manifest:
             manifest = json.loads(session.get(f"{repository}/manifests/{_for_this_machine(manifest)}"))

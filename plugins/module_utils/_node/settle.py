@@ -13,7 +13,7 @@ import typing as t
 
 from .._core import models
 from .._core.state import Deployment, Journal, State
-from . import data, switch
+from . import data, secrets, switch
 from .engine import Container, Info
 from .errors import NodeError, PortKept
 from .node import Node, Steps
@@ -66,6 +66,7 @@ class Settler:
         with self._steps("revert_data"):
             self._put_back()
             self._put_models_back([item for dummy, item in current])
+            self._put_secrets_back(current)
         with self._steps("revert_start_old"):
             for tenant, item in current:
                 self._node.lock_directory(tenant, item.spec)
@@ -152,6 +153,14 @@ class Settler:
             if entry.old is not None and switch.doubtful(entry):
                 self._untold.setdefault(entry.old.container, switch.doubtful(entry))
 
+    def _put_secrets_back(self, current: t.Sequence[t.Tuple[str, Deployment]]) -> None:
+        """Whoever rotates them tells those that run; here it is what is started that must find them."""
+        for tenant, item in current:
+            try:
+                secrets.put_right(self._node.paths, tenant, item)
+            except NodeError as exc:
+                self.problems.append(f"{item.spec['name']}: {exc.message}")
+
     def _tell(self) -> None:
         for container, signals in self._untold.items():
             if container not in self.started:
@@ -227,4 +236,5 @@ class Settler:
             except NodeError as exc:
                 if exc.cause == "engine":
                     raise
-                self.problems.append(f"{entry.name}: the old version is not healthy: {exc.message}")
+                said = secrets.hide(self._node.paths, entry.old.container, exc.message)
+                self.problems.append(f"{entry.name}: the old version is not healthy: {said}")

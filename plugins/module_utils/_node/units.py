@@ -46,6 +46,22 @@ ExecReload=/usr/sbin/nft --file /var/lib/physical-ai/ports.nft
 WantedBy=multi-user.target
 """
 
+SECRETS = """# Managed by physical_ai.edge
+[Unit]
+Description=Bring sealed secrets of workloads into memory, before they start
+ConditionPathExists=/var/lib/physical-ai/secrets
+After=local-fs.target tpm2.target
+Before=docker.service
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/local/bin/edge secrets --unseal
+
+[Install]
+WantedBy=multi-user.target docker.service
+"""
+
 DEVICES = """# Managed by physical_ai.edge
 [Unit]
 Description=Give workloads the devices that they asked for, before they start
@@ -167,6 +183,7 @@ UNITS: t.Dict[str, str] = {
     "physical-ai-recover.service": RECOVER,
     "physical-ai-ports.service": PORTS,
     "physical-ai-devices.service": DEVICES,
+    "physical-ai-secrets.service": SECRETS,
     "physical-ai-look.path": LOOK_PATH,
     "physical-ai-certificates.timer": CERTIFICATES_TIMER,
 }

@@ -117,7 +117,19 @@ BAD: t.List[t.Tuple[str, t.Dict[str, t.Any], t.Tuple[str, ...]]] = [
     ("signal", {"models": [{"name": "m", "mount": "/m", "signal": "SIGKILL"}]}, ("signal", "SIGHUP, SIGUSR1")),
     ("unknown model", {"models": [{"name": "defect", "mount": "/m"}]}, ("no model 'defect'", "it has: none")),
     ("after nobody", {"after": ["db"]}, ("workload app", "'db'", "there are: app")),
-    ("later: secrets", {"secrets": ["plc"]}, (".secrets", "does not handle")),
+    ("a secret with a slash", {"secrets": ["a/b"]}, (".secrets[0].name", "'a/b'", "at most 64")),
+    ("a secret as a number", {"secrets": [7]}, (".secrets[0]", "found 7", "a mapping with the keys")),
+    ("a secret as `current`", {"secrets": [{"name": "a", "file": "current"}]}, (".secrets[0].file", "`current`")),
+    ("a hidden secret", {"secrets": [{"name": "a", "file": ".v1"}]}, (".secrets[0].file", "a file name")),
+    ("one file of two secrets", {"secrets": ["a", {"name": "b", "file": "a"}]}, (".secrets[1]", "'a' is used twice")),
+    ("secrets over a volume", {"secrets": ["a"], "secrets_mount": "/tmp"}, ("/tmp", "tmpfs and secrets")),
+    ("a mount for no secrets", {"secrets_mount": "/x"}, (".secrets_mount", "no secrets")),
+    ("an identity without on_change", {"identity": {}}, (".identity", "'on_change' is missing")),
+    (
+        "an identity over secrets",
+        {"secrets": ["a"], "identity": {"mount": "/run/secrets", "on_change": "none"}},
+        ("/run/secrets", "identity and secrets"),
+    ),
     ("a GPU as a number", {"requires": {"gpu": 1}}, (".requires.gpu", "found 1", "a mapping")),
     ("a bad version", {"requires": {"l4t": "36"}}, (".requires.l4t", "'36'", ">=36")),
     ("a bad MIG profile", {"requires": {"gpu": {"mig": "big"}}}, (".requires.gpu.mig", "1g.10gb")),
@@ -198,6 +210,20 @@ def test_a_rendered_specification_has_every_default_and_its_networks() -> None:
     assert found["resources"] == {"cpus": 1.0, "memory": 512 << 20, "pids": 256, "shm": 64 << 20}
     assert (found["swap"], found["read_only"], found["network"]) == ("fetch_then_stop", True, "bridge")
     assert "select" not in found
+
+
+def test_a_secret_may_be_its_name_alone() -> None:
+    (found,) = spec.render([workload(secrets=["plc", {"name": "key", "file": "key.pem", "mode": "0440", "uid": 7}])])
+    assert found["secrets"] == [
+        {"name": "plc", "file": "plc", "mode": "0400", "on_change": "restart", "signal": "SIGHUP"},
+        {"name": "key", "file": "key.pem", "mode": "0440", "uid": 7, "on_change": "restart", "signal": "SIGHUP"},
+    ]
+
+
+def test_without_secrets_it_is_the_specification_of_before() -> None:
+    """Or an update of the program would deploy everything again."""
+    (found,) = spec.render([workload(secrets=[])])
+    assert not {"secrets", "secrets_mount", "identity"} & set(found)
 
 
 def test_a_model_brings_its_source_and_digest() -> None:

@@ -80,6 +80,9 @@ def test_modes_and_owners_are_read_and_secrets_may_be_read_by_root_alone(paths: 
     plain = Path(paths.configuration, "devices.json")
     plain.write_text("{}", encoding="utf-8")
     plain.chmod(0o666)
+    for folder in (paths.secrets, paths.secret_views, paths.pull_credentials):
+        Path(folder).mkdir(parents=True, mode=0o700)
+    Path(paths.secrets).chmod(0o755)
     wrong = {
         item["where"]: item["do"]
         for item in judge.examine(read(paths, "modes"))["findings"]
@@ -87,6 +90,7 @@ def test_modes_and_owners_are_read_and_secrets_may_be_read_by_root_alone(paths: 
     }
     mine = {path: do for path, do in wrong.items() if path.startswith(paths.root)}
     assert mine == {
+        paths.secrets: f"chmod 0700 {paths.secrets}",
         str(credentials): f"chmod 0600 {credentials}",
         str(key): f"chmod 0600 {key}",
         str(plain): f"chmod 0644 {plain}",
