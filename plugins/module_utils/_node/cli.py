@@ -14,7 +14,8 @@ import typing as t
 
 from .._core import outcome
 from .._core.request import Request, RequestError, read
-from . import devices, holds, launch, lease, ledger, model_requests, program
+from . import ca_command, devices, holds, launch, lease, ledger, model_requests, program
+from .ca import Authority
 from .errors import NodeError, NothingToDo
 from .files import read_json
 from .node import Node
@@ -273,6 +274,8 @@ def _entry(item: t.Mapping[str, t.Any]) -> str:
         return f"{where} waited {item['waited']:g} s for its {item['what']}: {item['reason']}; then {item['then']}"
     if item["kind"] == "hold":
         return f"{item['scope']} by {item['who']}: {item['reason']}"
+    if item["kind"] == "authority":
+        return f"issuing CA: {item['what']}: {item['subject']} {item.get('serial', '')}".rstrip()
     if item["kind"] == "release":
         return f"{item['scope']} by {item['who']}: {', '.join(item['what'])}"
     return f"{item['workload']} {item['what']}: {item['msg']} ({'; '.join(item['lost'])})"
@@ -342,6 +345,13 @@ def _lease(node: Node, arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _ca(node: Node, arguments: argparse.Namespace) -> int:
+    said = ca_command.execute(Authority(node.paths), arguments)
+    if said:
+        _say(said)
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="edge",
@@ -407,6 +417,7 @@ def _parser() -> argparse.ArgumentParser:
         ("model", _model, "fetch and pin a model, or let it go (for the module model)"),
     ):
         add(name, function, text).add_argument("request", help="file, or - for standard input")
+    ca_command.arguments(add("ca", _ca, "the issuing CA of the site, on its gateway"))
     command = add("models", _models, "models that are here, and who uses them")
     command.add_argument("--json", action="store_true", help="as JSON")
     command.add_argument("--collect", action="store_true", help="remove those that nobody uses, and say which")

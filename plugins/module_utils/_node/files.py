@@ -121,6 +121,11 @@ class Paths:
         return self.configuration + "/signers-revoked"
 
     @property
+    def authority(self) -> str:
+        """The issuing CA of a site, on its gateway."""
+        return self.state_directory + "/ca"
+
+    @property
     def device_links(self) -> str:
         """Links that udev makes."""
         return self.root + "/dev/edge"

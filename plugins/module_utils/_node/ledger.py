@@ -13,6 +13,7 @@ Kinds of entries, with what each says beside `sequence` and `time`:
 - gpu: a workload lost its GPU: workload, what, msg, lost
 - alarm: a swap waited its longest time in vain: id, tenant, workload, what (update lock, idle probe), reason, waited (seconds),
   value (last read), then (held, swap)
+- authority: the issuing CA of the site: what (key made, certificate installed, revoked, retired), subject, serial, not_after, reason
 - hold: a person holds changes back: scope, reason, who
 - release: a person takes away what held back: scope, what (of hold, lock, now), who, id (the change that goes on now)
 """
