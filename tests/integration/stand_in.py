@@ -30,6 +30,7 @@ class Collection:
         )
         shutil.copytree(BUILD / COLLECTION / "playbooks", self.path / "playbooks")
         shutil.copytree(BUILD / COLLECTION / "meta", self.path / "meta")
+        shutil.copytree(BUILD / COLLECTION / "roles", self.path / "roles")
         for name, source in modules.items():
             (self.path / "plugins" / "modules" / f"{name}.py").write_text(source, encoding="utf-8")
 

@@ -16,6 +16,7 @@ from .._core import outcome
 from .._core import secrets as _secrets
 from .._core.request import Request, RequestError, read
 from . import (
+    ca_command,
     certificate_requests,
     certificates,
     clock,
@@ -30,6 +31,7 @@ from . import (
     secrets,
     waiting,
 )
+from .ca import Authority
 from .errors import NodeError, NothingToDo
 from .files import read_json
 from .node import Node
@@ -391,6 +393,8 @@ def _entry(item: t.Mapping[str, t.Any]) -> str:
         return f"{item['class']}: {item['msg']}"
     if item["kind"] == "hold":
         return f"{item['scope']} by {item['who']}: {item['reason']}"
+    if item["kind"] == "authority":
+        return f"issuing CA: {item['what']}: {item['subject']} {item.get('serial', '')}".rstrip()
     if item["kind"] == "release":
         return f"{item['scope']} by {item['who']}: {', '.join(item['what'])}"
     return f"{item['workload']} {item['what']}: {item['msg']} ({'; '.join(item['lost'])})"
@@ -457,6 +461,13 @@ def _lease(node: Node, arguments: argparse.Namespace) -> int:
         if arguments.tenant in ("", name):
             left = f"{item['left'] / 60:.0f} minutes left" if item["left"] > 0 else "run out"
             _say(f"{name}: rollout {item['id']} of {item['owner']}, {left}")
+    return 0
+
+
+def _ca(node: Node, arguments: argparse.Namespace) -> int:
+    said = ca_command.execute(Authority(node.paths), arguments)
+    if said:
+        _say(said)
     return 0
 
 
@@ -536,6 +547,7 @@ def _parser() -> argparse.ArgumentParser:
         ("certificate", _certificate, "ask for a certificate, or take one into use (for the module certificate)"),
     ):
         add(name, function, text).add_argument("request", help="file, or - for standard input")
+    ca_command.arguments(add("ca", _ca, "the issuing CA of the site, on its gateway"))
     command = add("models", _models, "models that are here, and who uses them")
     command.add_argument("--json", action="store_true", help="as JSON")
     command.add_argument("--collect", action="store_true", help="remove those that nobody uses, and say which")

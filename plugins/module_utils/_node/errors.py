@@ -15,8 +15,8 @@ Anything else (a registry, a disk, a port, the engine, a missing device) may be 
 
 class NodeError(Exception):
     """
-    :param cause: admit, baseline, contract, data, disk, engine, exit, fetch, held, lease, node, overtaken, probe, program, secret, signature, start, state,
-        timeout, verify.
+    :param cause: admit, baseline, ca, certificate, clock, contract, data, disk, engine, exit, fetch, held, lease, node, overtaken, pace, probe,
+        program, secret, signature, start, state, timeout, verify.
     :param message: what was wanted, what was found, what to do.
     """
 

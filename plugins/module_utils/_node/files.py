@@ -170,6 +170,11 @@ class Paths:
         return self.configuration + "/pki/gateway.json"
 
     @property
+    def authority(self) -> str:
+        """The issuing CA of a site, on its gateway."""
+        return self.state_directory + "/ca"
+
+    @property
     def device_links(self) -> str:
         """Links that udev makes."""
         return self.root + "/dev/edge"

@@ -18,6 +18,7 @@ import zipfile
 # pylint: disable=unused-import
 from .._core import (
     admission,
+    asn1,
     baseline,
     certificate_request,
     clock,
@@ -26,6 +27,9 @@ from .._core import (
     fields,
     gpus,
     idle,
+    issuing,
+    issuing_config,
+    issuing_http,
     judge,
     judge_node,
     modbus,
@@ -67,6 +71,10 @@ from . import (
     _runner,
     admit,
     archive,
+    ca,
+    ca_command,
+    ca_issue,
+    ca_serve,
     certificate_files,
     certificate_requests,
     certificate_users,

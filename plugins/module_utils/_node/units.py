@@ -198,6 +198,69 @@ TRIGGERED = {
 WATCHING = ("physical-ai-look.path", "physical-ai-clock-look.timer", "physical-ai-certificates.timer")
 """Those that are started when they are installed; the others wait for the boot, the engine or an event."""
 
+CA_SOCKET = """# Managed by physical_ai.edge
+[Unit]
+Description=Where nodes of this site ask for their certificates
+ConditionPathExists=/var/lib/physical-ai/ca/current
+
+[Socket]
+ListenStream=4460
+Accept=yes
+MaxConnections=16
+MaxConnectionsPerSource=4
+NoDelay=yes
+
+[Install]
+WantedBy=sockets.target
+"""
+
+# One request, one process. It sees no network but the connection that it was given, and writes nowhere but to its own folder.
+CA_SERVICE = """# Managed by physical_ai.edge
+[Unit]
+Description=Sign certificates of nodes of this site, one request
+CollectMode=inactive-or-failed
+
+[Service]
+ExecStart=/usr/local/bin/edge ca serve
+StandardInput=socket
+StandardOutput=socket
+StandardError=journal
+RuntimeMaxSec=60
+TimeoutStopSec=5
+MemoryMax=256M
+TasksMax=32
+Nice=5
+UMask=0077
+ProtectSystem=strict
+ReadWritePaths=/var/lib/physical-ai/ca
+ProtectHome=yes
+PrivateTmp=yes
+PrivateDevices=yes
+PrivateNetwork=yes
+ProtectHostname=yes
+ProtectClock=yes
+ProtectKernelTunables=yes
+ProtectKernelModules=yes
+ProtectKernelLogs=yes
+ProtectControlGroups=yes
+RestrictAddressFamilies=AF_UNIX
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+NoNewPrivileges=yes
+CapabilityBoundingSet=
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallFilter=~@privileged @resources @mount
+SystemCallErrorNumber=EPERM
+"""
+
+AUTHORITY = {"physical-ai-ca.socket": CA_SOCKET, "physical-ai-ca@.service": CA_SERVICE}
+"""Units of the issuing CA of a site: only the module certificate_authority installs them, on the node that has it."""
+
+AUTHORITY_SOCKET = "physical-ai-ca.socket"
+
 GENERATOR = """#!/bin/sh
 # Managed by physical_ai.edge: systemd runs this at each reload, which can take GPUs away from containers.
 mkdir -p /run/physical-ai/look
