@@ -20,6 +20,7 @@ import time
 import typing as t
 
 from .._core import asn1, issuing, issuing_config
+from .._core.clock import DOUBTFUL
 from .._core.fields import SpecError
 from . import clock, faults, files, ledger
 from ._runner import run
@@ -87,7 +88,7 @@ class Authority:
     def now(self, what: str) -> int:
         """:raises NodeError: clock, where the clock cannot be believed."""
         verdict = clock.verdict(self.paths)
-        if verdict.state == clock.DOUBTFUL:
+        if verdict.state == DOUBTFUL:
             raise NodeError("clock", f"{what} while the clock is doubtful ({verdict.reason}): set it, then ask again")
         return int(verdict.now)
 
@@ -303,7 +304,7 @@ def _certificates(text: str) -> t.List[str]:
 def _check_chain(authority: Authority, pem: str, chain: str, trust: str) -> None:
     if not _certificates(trust):
         raise NodeError("ca", "trust: wanted at least one root as PEM, found none")
-    doubtful = clock.verdict(authority.paths).state == clock.DOUBTFUL
+    doubtful = clock.verdict(authority.paths).state == DOUBTFUL
     with workplace(authority) as place:
         files.write_atomic(place + "/trust.pem", "".join(_certificates(trust)))
         files.write_atomic(place + "/chain.pem", "".join(_certificates(chain)))
@@ -438,5 +439,5 @@ def lines(found: Facts) -> t.Iterator[str]:
     yield f"issued: {found['issued']}, of which {found['alive']} live; revoked: {found['revoked']}"
     if found["crl"]:
         yield f"list of revoked certificates: number {found['crl']['number']}, good until {issuing.day(found['crl']['until'])}"
-    if found["clock"]["state"] == clock.DOUBTFUL:
+    if found["clock"]["state"] == DOUBTFUL:
         yield f"signs nothing: the clock is doubtful ({found['clock']['reason']}; it says {time.ctime(found['clock']['now'])})"
