@@ -262,7 +262,7 @@ def test_a_certificate_of_another_authority_proves_nothing(site: Site, cam: Pers
 def test_a_doubtful_clock_signs_nothing_but_revokes(site: Site, cam: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     cam.ask(site.authority)
     before = site.authority.text("crl.pem")
-    set_clock(monkeypatch, 0, clock.DOUBTFUL)
+    set_clock(monkeypatch, 0, "doubtful")
     message = refused(lambda: cam.ask(site.authority), "clock")
     assert message == "nothing is signed while the clock is doubtful (the test says so): set it, then ask again"
     refused(lambda: ca_issue.renew(site.authority, cam.signed()), "clock")
@@ -537,7 +537,7 @@ def test_an_issuing_ca_of_which_a_third_is_left_is_replaced(site: Site, monkeypa
     assert ca_command.ensure(site.authority, wanted)["why"] == ""
     set_clock(monkeypatch, own.not_after - (own.not_after - own.not_before) / 3)
     assert "a third of its life" in ca_command.ensure(site.authority, wanted)["why"]
-    set_clock(monkeypatch, own.not_after + DAY, clock.DOUBTFUL)
+    set_clock(monkeypatch, own.not_after + DAY, "doubtful")
     assert ca_command.ensure(site.authority, wanted)["why"] == ""
 
 
