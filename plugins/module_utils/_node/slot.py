@@ -198,15 +198,23 @@ class Slot:
         if not old or ahead != old:
             self.switch(old)
             return True
-        os.rename(self._back, f"{self.directory}/{CURRENT}")
-        files.sync_directory(self.directory)
+        try:
+            os.rename(self._back, f"{self.directory}/{CURRENT}")
+            files.sync_directory(self.directory)
+        except OSError as exc:
+            raise NodeError(
+                "state", f"{self.directory}/{CURRENT} cannot be set back to {old}: {exc.strerror or exc}"
+            ) from None
         return True
 
     def commit(self) -> None:
         """Ends a replacement, forward or back: from here on nobody takes back what is in use."""
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.journal_path)
-            files.sync_directory(self.directory)
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.journal_path)
+                files.sync_directory(self.directory)
+        except OSError as exc:
+            raise NodeError("state", f"{self.journal_path} cannot be removed: {exc.strerror or exc}") from None
         self.collect()
 
     def collect(self, keep: t.Collection[str] = ()) -> None:

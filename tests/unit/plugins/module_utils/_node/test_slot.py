@@ -241,6 +241,25 @@ def test_the_way_back_needs_no_room(place: Slot, monkeypatch: pytest.MonkeyPatch
     well(place, service)
 
 
+@pytest.mark.parametrize("name", ["rename", "unlink"])
+def test_a_disk_that_cannot_be_written_is_said_in_one_line(
+    place: Slot, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    service = Service(place)
+    with pytest.raises(KillError):
+        slot.replace(place, "new", content("new"), service.hooks(die_at("switch:after")))
+
+    def read_only(*dummy: t.Any, **dummy2: t.Any) -> t.NoReturn:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, name, read_only)
+        with pytest.raises(NodeError, match="Read-only file system"):
+            slot.recover(place, service.hooks())
+    slot.recover(place, service.hooks())
+    well(place, service)
+
+
 def test_an_id_stands_for_its_content(place: Slot) -> None:
     slot.replace(place, "old", content("old"), Hooks())
     with pytest.raises(NodeError, match="with other content"):
