@@ -92,10 +92,6 @@ class Paths:
         return self.run + "/docker"
 
     @property
-    def certificates(self) -> str:
-        return self.state_directory + "/certificates"
-
-    @property
     def containers(self) -> str:
         return self.state_directory + "/containers"
 
