@@ -532,10 +532,10 @@ def submit(node: Node, data: t.Dict[str, t.Any]) -> Result:
     description = f"Secrets of {request.tenant}"
     try:
         launch.start_unit(unit(request.id), request.id, description, longest, ["secrets", path])
-    except NodeError:
-        os.unlink(path)
-        raise
-    return dict(_wait(node, request, longest + launch.STOP_SECONDS), diff=shown)
+        return dict(_wait(node, request, longest + launch.STOP_SECONDS), diff=shown)
+    finally:
+        with contextlib.suppress(FileNotFoundError):  # the unit takes it away, unless it was killed before
+            os.unlink(path)
 
 
 def _wait(node: Node, request: Request, longest: float) -> Result:

@@ -173,7 +173,7 @@ def check(paths: Paths, tenant: str, specs: t.Iterable[t.Mapping[str, t.Any]]) -
 
 def identity(paths: Paths, tenant: str, spec: t.Mapping[str, t.Any]) -> str:
     """Where the certificate of a workload lies, where it wants to see one."""
-    return f"{paths.certificates}/{tenant}.{spec['name']}" if "identity" in spec else ""
+    return f"{paths.state_directory}/certificates/{tenant}.{spec['name']}" if "identity" in spec else ""
 
 
 def put_right(paths: Paths, tenant: str, deployment: Deployment) -> bool:

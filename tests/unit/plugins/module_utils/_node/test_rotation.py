@@ -27,6 +27,7 @@ from ansible_collections.physical_ai.edge.plugins.module_utils._core.request imp
 from ansible_collections.physical_ai.edge.plugins.module_utils._core.state import STEPS as CHANGE_STEPS
 from ansible_collections.physical_ai.edge.plugins.module_utils._node import (
     _runner,
+    cli,
     faults,
     files,
     launch,
@@ -310,8 +311,8 @@ def test_a_missing_secret_is_refused_before_anything_is_touched(box: Box) -> Non
 def test_a_missing_certificate_is_refused(box: Box) -> None:
     result = box.release(identity={"on_change": "none"})
     assert result["class"] == "refused" and "no certificate t.app on this node" in result["msg"]
-    Path(box.paths.certificates, "t.app").mkdir(parents=True)
-    Path(box.paths.certificates, "t.app", "current").mkdir()
+    Path(box.paths.state_directory, "certificates", "t.app").mkdir(parents=True)
+    Path(box.paths.state_directory, "certificates", "t.app", "current").mkdir()
     assert box.release(identity={"on_change": "none"})["class"] == "success"
 
 
@@ -616,6 +617,26 @@ def test_a_unit_that_was_killed_is_told(box: Box, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(launch, "gone", lambda name: True)
     result = rotation.submit(box.node, {"tenant": "t", "secrets": {"plc": {"value": encoded(NEW)}}})
     assert (result["class"], result["failed"]) == ("interrupted", True) and "before it began" in result["msg"]
+    assert os.listdir(box.paths.requests) == []
+    box.well()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the command is root's")
+def test_the_command_shows_names_and_users(
+    box: Box, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "Node", lambda: box.node)
+    box.deliver(plc=NEW)
+    assert cli.main(["secrets"]) == 0 and cli.main(["secrets", "--json"]) == 0
+    assert cli.main(["secrets", "--unseal"]) == 0 and cli.main(["ledger"]) == 0
+    shown = capsys.readouterr().out
+    for word in ("plc", "registry r.example.com:5000", "app", "no systemd-creds", "plc changed; used by app (restart)"):
+        assert word in shown
+    assert "pl4nted" not in shown
+    request = box.root / "request.json"
+    request.write_text('{"tenant": "t", "secrets": {"plc": {"value": "!"}}}', encoding="utf-8")
+    assert cli.main(["secrets", str(request)]) == 2 and not request.exists()
+    assert "secrets.plc.value: it is no base64" in capsys.readouterr().err
 
 
 def test_faults_are_reached_in_this_order(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
