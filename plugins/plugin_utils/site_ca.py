@@ -51,7 +51,9 @@ def plan(hostvars: Mapping[str, Any], hosts: Iterable[str], options: Mapping[str
     given = _OPTIONS("site_ca", dict(options))
     known = set(hosts)
     members = sorted(host for host in known if hostvars[host].get("edge_site") == given["site"])
-    nodes: dict[str, Any] = {host: {"certificates": {issuing.NODE: _own(host, hostvars[host], given)}} for host in members}
+    nodes: dict[str, Any] = {
+        host: {"certificates": {issuing.NODE: _own(host, hostvars[host], given)}} for host in members
+    }
     for number, item in enumerate(given["certificates"]):
         _add(f"site_ca_certificates[{number}]", nodes, item, given, known)
     for host, entry in nodes.items():

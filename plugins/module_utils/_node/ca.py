@@ -27,6 +27,8 @@ from .errors import NodeError
 from .files import Paths
 
 LOCK_WAIT = 20.0
+DOUBTFUL = "doubtful"
+"""What the clock is in the eyes of :mod:`clock` while nothing may depend on it."""
 LINKS = ("ca.key", "ca.crt", "chain.pem")
 _PLAYBOOK = "run the playbook pki"
 
@@ -78,16 +80,23 @@ class Authority:
 
     @contextlib.contextmanager
     def lock(self) -> t.Iterator[None]:
-        files.make_directory(self.directory)
-        os.chmod(self.directory, 0o700)
-        with files.lock(self.path("lock"), LOCK_WAIT):
-            self._clean()
-            yield
+        """One change at a time. A disk that is full or cannot be written is one line, whatever met it.
+
+        :raises NodeError: ca, busy.
+        """
+        try:
+            files.make_directory(self.directory)
+            os.chmod(self.directory, 0o700)
+            with files.lock(self.path("lock"), LOCK_WAIT):
+                self._clean()
+                yield
+        except OSError as exc:
+            raise NodeError("ca", f"{exc.filename or self.directory}: {exc.strerror}; nothing was handed out") from None
 
     def now(self, what: str) -> int:
         """:raises NodeError: clock, where the clock cannot be believed."""
         verdict = clock.verdict(self.paths)
-        if verdict.state == clock.DOUBTFUL:
+        if verdict.state == DOUBTFUL:
             raise NodeError("clock", f"{what} while the clock is doubtful ({verdict.reason}): set it, then ask again")
         return int(verdict.now)
 
@@ -151,8 +160,10 @@ class Authority:
         found = files.read_json(self.path("allowed.json"), None)
         if found is None:
             raise NodeError("ca", f"{self.path('allowed.json')} is missing, so nobody may have anything: {_PLAYBOOK}")
-        with refusals():
+        try:
             return issuing.allowed(self.path("allowed.json"), found)
+        except SpecError as exc:
+            raise NodeError("ca", f"{exc}: {_PLAYBOOK}") from None
 
     def ready(self) -> str:
         """The ID of the generation that signs.
@@ -303,7 +314,7 @@ def _certificates(text: str) -> t.List[str]:
 def _check_chain(authority: Authority, pem: str, chain: str, trust: str) -> None:
     if not _certificates(trust):
         raise NodeError("ca", "trust: wanted at least one root as PEM, found none")
-    doubtful = clock.verdict(authority.paths).state == clock.DOUBTFUL
+    doubtful = clock.verdict(authority.paths).state == DOUBTFUL
     with workplace(authority) as place:
         files.write_atomic(place + "/trust.pem", "".join(_certificates(trust)))
         files.write_atomic(place + "/chain.pem", "".join(_certificates(chain)))
@@ -438,5 +449,5 @@ def lines(found: Facts) -> t.Iterator[str]:
     yield f"issued: {found['issued']}, of which {found['alive']} live; revoked: {found['revoked']}"
     if found["crl"]:
         yield f"list of revoked certificates: number {found['crl']['number']}, good until {issuing.day(found['crl']['until'])}"
-    if found["clock"]["state"] == clock.DOUBTFUL:
+    if found["clock"]["state"] == DOUBTFUL:
         yield f"signs nothing: the clock is doubtful ({found['clock']['reason']}; it says {time.ctime(found['clock']['now'])})"

@@ -289,7 +289,7 @@ def crl(authority: Authority, force: bool = False) -> str:
 def refresh(authority: Authority, rules: Facts, force: bool = False) -> bool:
     """Makes the list anew where it does not say all, or a third of its life is over; not while the clock is doubtful."""
     verdict = clock.verdict(authority.paths)
-    if verdict.state == clock.DOUBTFUL:
+    if verdict.state == ca.DOUBTFUL:
         return False
     now = int(verdict.now)
     alive = [name for name in authority.generations() if authority.certificate(name).not_after > now]
