@@ -154,8 +154,8 @@ def test_what_is_revoked_reaches_nodes(fleet: tuple[Fleet, Path, Person]) -> Non
 def test_a_new_root_without_an_outage(fleet: tuple[Fleet, Path, Person]) -> None:
     """New trust first, then issuing CAs and leaves, then the old trust goes; at every step the camera is believed."""
     site, root, camera = fleet
-    new = {"site_ca_root_name": "root-2", "site_ca_root_common_name": "acme root 2"}
-    extra = {**new, "site_ca_roots_old": ["root"]}
+    new: dict[str, Any] = {"site_ca_root_name": "root-2", "site_ca_root_common_name": "acme root 2"}
+    extra: dict[str, Any] = {**new, "site_ca_roots_old": ["root"]}
     good(site.pki(root, pki_phase="trust", **extra))
     assert site.trust("kiruna-gw01").count("BEGIN CERTIFICATE") == 2 and site.verify("kiruna-gw01", camera) == "good"
 
