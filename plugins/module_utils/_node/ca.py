@@ -28,6 +28,8 @@ from .errors import NodeError
 from .files import Paths
 
 LOCK_WAIT = 20.0
+DOUBTFUL = "doubtful"
+"""What the clock is in the eyes of :mod:`clock` while nothing may depend on it."""
 LINKS = ("ca.key", "ca.crt", "chain.pem")
 _PLAYBOOK = "run the playbook pki"
 
@@ -79,11 +81,18 @@ class Authority:
 
     @contextlib.contextmanager
     def lock(self) -> t.Iterator[None]:
-        files.make_directory(self.directory)
-        os.chmod(self.directory, 0o700)
-        with files.lock(self.path("lock"), LOCK_WAIT):
-            self._clean()
-            yield
+        """One change at a time. A disk that is full or cannot be written is one line, whatever met it.
+
+        :raises NodeError: ca, busy.
+        """
+        try:
+            files.make_directory(self.directory)
+            os.chmod(self.directory, 0o700)
+            with files.lock(self.path("lock"), LOCK_WAIT):
+                self._clean()
+                yield
+        except OSError as exc:
+            raise NodeError("ca", f"{exc.filename or self.directory}: {exc.strerror}; nothing was handed out") from None
 
     def now(self, what: str) -> int:
         """:raises NodeError: clock, where the clock cannot be believed."""
@@ -152,8 +161,10 @@ class Authority:
         found = files.read_json(self.path("allowed.json"), None)
         if found is None:
             raise NodeError("ca", f"{self.path('allowed.json')} is missing, so nobody may have anything: {_PLAYBOOK}")
-        with refusals():
+        try:
             return issuing.allowed(self.path("allowed.json"), found)
+        except SpecError as exc:
+            raise NodeError("ca", f"{exc}: {_PLAYBOOK}") from None
 
     def ready(self) -> str:
         """The ID of the generation that signs.

@@ -12,7 +12,6 @@ import sys
 import typing as t
 
 from .._core import asn1, issuing, issuing_config
-from .._core.clock import DOUBTFUL
 from .._core.fields import Field, SpecError, anything, boolean, listing, mapping, text
 from . import ca, ca_issue, ca_serve, clock, files
 from ._runner import run
@@ -124,7 +123,7 @@ def reason(authority: Authority, wanted: Facts) -> str:
     if "root" in wanted and not _signed_by(authority, wanted["root"]):
         return "it leads to another root"
     own, verdict = authority.certificate(current), clock.verdict(authority.paths)
-    if verdict.state != DOUBTFUL and issuing.due(verdict.now, own.not_before, own.not_after):
+    if verdict.state != ca.DOUBTFUL and issuing.due(verdict.now, own.not_before, own.not_after):
         return f"a third of its life is left: it ends on {issuing.day(own.not_after)}"
     return ""
 

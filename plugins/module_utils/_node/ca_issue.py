@@ -16,7 +16,6 @@ import time
 import typing as t
 
 from .._core import asn1, issuing, issuing_config
-from .._core.clock import DOUBTFUL
 from . import ca, clock, files
 from ._runner import run
 from .ca import Authority, Facts, openssl
@@ -290,7 +289,7 @@ def crl(authority: Authority, force: bool = False) -> str:
 def refresh(authority: Authority, rules: Facts, force: bool = False) -> bool:
     """Makes the list anew where it does not say all, or a third of its life is over; not while the clock is doubtful."""
     verdict = clock.verdict(authority.paths)
-    if verdict.state == DOUBTFUL:
+    if verdict.state == ca.DOUBTFUL:
         return False
     now = int(verdict.now)
     alive = [name for name in authority.generations() if authority.certificate(name).not_after > now]

@@ -41,7 +41,7 @@ def test_execution_environment_names_what_the_controller_needs() -> None:
     command = [str(setup.VENV / "bin" / "ansible-builder"), "introspect", str(BUILD)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     found = yaml.safe_load(done.stdout)
-    assert [line.split("#")[0].strip() for line in found["python"]] == ["netaddr>=0.10.1"]
+    assert [line.split("#")[0].strip() for line in found["python"]] == ["cryptography>=42.0.0", "netaddr>=0.10.1"]
     assert any(line.startswith("openssh-client ") for line in found["system"])
 
 

@@ -24,6 +24,14 @@ DEFINITION = {
 }
 
 
+class Verdict(t.NamedTuple):
+    """What the clock is judged to be."""
+
+    now: float
+    state: str
+    reason: str = "the test says so"
+
+
 def openssl(*arguments: t.Union[str, Path], text: str = "") -> str:
     argv = ["openssl", *map(str, arguments)]
     done = subprocess.run(argv, input=text, text=True, capture_output=True, check=False)

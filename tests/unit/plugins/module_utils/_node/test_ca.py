@@ -33,6 +33,7 @@ from tests.unit.plugins.module_utils._node.authorities import (
     Person,
     Root,
     Site,
+    Verdict,
     allowed,
     identity,
     new_key,
@@ -62,8 +63,8 @@ def cam(tmp_path: Path) -> Person:
     return Person(tmp_path / "keys")
 
 
-def set_clock(monkeypatch: pytest.MonkeyPatch, now: float, state: str = clock.TRUSTED) -> None:
-    monkeypatch.setattr(clock, "verdict", lambda paths: clock.Verdict(now, state, "the test says so"))
+def set_clock(monkeypatch: pytest.MonkeyPatch, now: float, state: str = "trusted") -> None:
+    monkeypatch.setattr(clock, "verdict", lambda paths: Verdict(now, state))
 
 
 def refused(call: t.Callable[[], t.Any], cause: str = "certificate") -> str:
@@ -82,7 +83,7 @@ def test_from_the_root_to_a_revoked_leaf(
 ) -> None:
     """Issued, verified, renewed with a certificate that ran out 400 days ago, refused under another name, revoked."""
     begun = time.time()
-    monkeypatch.setattr(clock, "verdict", lambda paths: clock.Verdict(begun - 401 * DAY, clock.TRUSTED, "long ago"))
+    monkeypatch.setattr(clock, "verdict", lambda paths: Verdict(begun - 401 * DAY, "trusted"))
     monkeypatch.setattr(ca.Authority, "certificate", _older(ca.Authority.certificate, 500 * DAY))
     old = ca_issue.issue(site.authority, {"node": cam.node, "requests": {"node": cam.request()}})
     cam.keep(old)
@@ -397,7 +398,7 @@ def test_what_is_missing_is_named(tmp_path: Path, root: Root) -> None:
     ca.ask(authority, DEFINITION)
     assert "waits for its certificate" in refused(lambda: ca_issue.issue(authority, asked), "ca")
     files.write_atomic(authority.path("allowed.json"), '{"schema": 1}')
-    assert "'site' is missing" in refused(lambda: ca_issue.issue(authority, asked))
+    assert "'site' is missing" in refused(lambda: ca_issue.issue(authority, asked), "ca")
 
 
 # -- crashes -----------------------------------------------------------------------------------------------------------
@@ -477,6 +478,16 @@ def test_a_full_disk_hands_nothing_out(site: Site, cam: Person, monkeypatch: pyt
     monkeypatch.setattr(os, "pwrite", full)
     message = refused(lambda: cam.ask(site.authority), "ca")
     assert message.endswith("issued.jsonl cannot be written: No space left on device; so nothing is handed out")
+    monkeypatch.undo()
+    real_open = os.open
+
+    def none(path: t.Any, *arguments: t.Any, **more: t.Any) -> int:
+        if str(path).endswith(".new"):
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        return real_open(path, *arguments, **more)
+
+    monkeypatch.setattr(os, "open", none)
+    assert "No space left on device; nothing was handed out" in refused(lambda: cam.ask(site.authority), "ca")
     monkeypatch.undo()
     assert ca.issued(site.authority) == []
 

@@ -77,7 +77,7 @@ def test_refusals_have_a_status_and_one_line(site: Site, cam: Person, monkeypatc
     status, body, line = talk(site, post(cam.signed(node="kiruna-cam02")))
     assert status == 403 and "kiruna-cam02 is asked for" in body["error"] and line == f"403: {body['error']}"
     assert talk(site, post(["no", "mapping"]))[0] == 403
-    monkeypatch.setattr(clock, "verdict", lambda paths: clock.Verdict(0, "doubtful", "1970"))
+    monkeypatch.setattr(clock, "verdict", lambda paths: authorities.Verdict(0, "doubtful"))
     assert talk(site, post(cam.signed()))[0] == 503
 
 

@@ -595,7 +595,7 @@ def test_another_change_first_ends_what_was_cut_short(box: Box, monkeypatch: pyt
 def test_it_runs_in_a_unit_and_its_request_is_gone_afterwards(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
     started: t.List[t.Any] = []
 
-    def start_unit(name: str, description: str, seconds: float, arguments: t.Sequence[str]) -> None:
+    def start_unit(name: str, dummy: str, description: str, seconds: float, arguments: t.Sequence[str]) -> None:
         started.append((name, seconds, arguments))
         assert stat.S_IMODE(os.stat(arguments[1]).st_mode) == 0o600
         given = files.read_json(arguments[1], None)
