@@ -28,8 +28,6 @@ from .errors import NodeError
 from .files import Paths
 
 LOCK_WAIT = 20.0
-DOUBTFUL = "doubtful"
-"""What the clock is in the eyes of :mod:`clock` while nothing may depend on it."""
 LINKS = ("ca.key", "ca.crt", "chain.pem")
 _PLAYBOOK = "run the playbook pki"
 
