@@ -213,7 +213,9 @@ def known(path: str) -> Known:
     except FileNotFoundError:
         return Known()
     except OSError as exc:
-        raise AnsibleParserError(f"{file} cannot be read: {exc.strerror}; without it no host key can be checked.") from exc
+        raise AnsibleParserError(
+            f"{file} cannot be read: {exc.strerror}; without it no host key can be checked."
+        ) from exc
 
 
 def trusted(value: t.Any) -> t.Any:

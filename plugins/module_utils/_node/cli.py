@@ -14,7 +14,7 @@ import typing as t
 
 from .._core import outcome
 from .._core.request import Request, RequestError, read
-from . import devices, holds, launch, lease, ledger, model_requests, program
+from . import backup, devices, holds, launch, lease, ledger, model_requests, program
 from .errors import NodeError, NothingToDo
 from .files import read_json
 from .node import Node
@@ -273,6 +273,8 @@ def _entry(item: t.Mapping[str, t.Any]) -> str:
         return f"{where} waited {item['waited']:g} s for its {item['what']}: {item['reason']}; then {item['then']}"
     if item["kind"] == "hold":
         return f"{item['scope']} by {item['who']}: {item['reason']}"
+    if item["kind"] == "backup":
+        return f"{item['what']} by {item['who']}: {item['msg']}"
     if item["kind"] == "release":
         return f"{item['scope']} by {item['who']}: {', '.join(item['what'])}"
     return f"{item['workload']} {item['what']}: {item['msg']} ({'; '.join(item['lost'])})"
@@ -339,6 +341,40 @@ def _lease(node: Node, arguments: argparse.Namespace) -> int:
         if arguments.tenant in ("", name):
             left = f"{item['left'] / 60:.0f} minutes left" if item["left"] > 0 else "run out"
             _say(f"{name}: rollout {item['id']} of {item['owner']}, {left}")
+    return 0
+
+
+def _backup(node: Node, arguments: argparse.Namespace) -> int:
+    what = backup.What(
+        arguments.host or os.uname().nodename,
+        authority_keys=arguments.authority_keys,
+        extra=tuple(arguments.extra),
+        extra_most=arguments.extra_mib << 20,
+    )
+    result = backup.create(node.paths, what, arguments.to, arguments.recipient)
+    if arguments.json:
+        _print(result)
+        return 0
+    _say(
+        f"{result['path']}: {result['files']} files of {result['host']}, up to entry {result['ledger']['last']} of its ledger"
+    )
+    for line in result["left_out"]:
+        _say(f"left out: {line}")
+    return 0
+
+
+def _restore(node: Node, arguments: argparse.Namespace) -> int:
+    host = arguments.host or os.uname().nodename
+    result = backup.restore(node.paths, arguments.file, host, arguments.force, arguments.check, program.who())
+    if arguments.json:
+        _print(result)
+        return 0
+    for line in (
+        [*result["lines"], *result["conflicts"]]
+        if result["changed"]
+        else ["there is nothing in it that is missing here"]
+    ):
+        _say(line)
     return 0
 
 
@@ -410,6 +446,28 @@ def _parser() -> argparse.ArgumentParser:
     command = add("models", _models, "models that are here, and who uses them")
     command.add_argument("--json", action="store_true", help="as JSON")
     command.add_argument("--collect", action="store_true", help="remove those that nobody uses, and say which")
+    command = add("backup", _backup, "write what cannot be made again into an encrypted archive")
+    command.add_argument("to", metavar="FILE", help="the archive")
+    command.add_argument(
+        "--recipient",
+        action="append",
+        required=True,
+        metavar="CERTIFICATE",
+        help="whose key opens it; may be given more than once",
+    )
+    command.add_argument("--host", default="", help="name of this node in the inventory (default: its own)")
+    command.add_argument("--authority-keys", action="store_true", help="with the keys of the issuing CA")
+    command.add_argument("--extra", action="append", default=[], metavar="PATH", help="with these files or folders")
+    command.add_argument(
+        "--extra-mib", type=int, default=256, help="the most that each of them may have (default: 256)"
+    )
+    command.add_argument("--json", action="store_true", help="as JSON")
+    command = add("restore", _restore, "bring back from a backup what this node does not know any more")
+    command.add_argument("file", metavar="FILE", help="the archive, decrypted (openssl cms -decrypt)")
+    command.add_argument("--host", default="", help="name of this node in the inventory (default: its own)")
+    command.add_argument("--force", action="store_true", help="whatever contradicts")
+    command.add_argument("--check", action="store_true", help="only say what would be done")
+    command.add_argument("--json", action="store_true", help="as JSON")
     add("limit", _limit, "set the limits of the shares of tenants (for the role tenants)")
     add("recover", _recover, "make what runs equal to what was committed").add_argument(
         "--ended", action="store_true", help="called by a unit that ended"

@@ -13,6 +13,7 @@ Kinds of entries, with what each says beside `sequence` and `time`:
 - gpu: a workload lost its GPU: workload, what, msg, lost
 - alarm: a swap waited its longest time in vain: id, tenant, workload, what (update lock, idle probe), reason, waited (seconds),
   value (last read), then (held, swap)
+- backup: a backup was restored here: what, sha256 (of the last entry of its ledger), msg, who
 - hold: a person holds changes back: scope, reason, who
 - release: a person takes away what held back: scope, what (of hold, lock, now), who, id (the change that goes on now)
 """

@@ -42,6 +42,7 @@ from .._core import (
     versions,
     xid,
 )
+from .._core import backup as core_backup
 from .._core.hardware import (
     block_yaml,
     cdi,
@@ -62,6 +63,7 @@ from . import (
     _runner,
     admit,
     archive,
+    backup,
     change,
     checkup,
     cli,

@@ -4,7 +4,8 @@
 
 A jump is an ssh of its own. It reads the user's configuration, but none of the options that Ansible gives to the
 ssh it starts. Where the fleet file gives such options (a key, a file of known hosts), or the key of the gateway is pinned
-in the file of known hosts beside it, the jump is a ProxyCommand with the same ones; otherwise it is a plain ProxyJump, and both use the agent and the configuration of the user.
+in the file of known hosts beside it, the jump is a ProxyCommand with the same ones; otherwise it is a plain ProxyJump,
+and both use the agent and the configuration of the user.
 """
 
 from __future__ import annotations

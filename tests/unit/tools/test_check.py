@@ -30,7 +30,9 @@ def test_the_last_line_is_the_sum_of_the_stages(capsys: pytest.CaptureFixture[st
     ]
 
 
-@pytest.mark.parametrize(("program", "counts"), [("true", Counts(passed=1)), ("false", Counts(failed=1, reasons=["it"]))])
+@pytest.mark.parametrize(
+    ("program", "counts"), [("true", Counts(passed=1)), ("false", Counts(failed=1, reasons=["it"]))]
+)
 def test_a_program_counts_as_one(program: str, counts: Counts) -> None:
     assert check.tool("it", [program]) == counts
 
