@@ -206,22 +206,24 @@ def pack(said: Manifest, content: t.Mapping[str, bytes], links: t.Mapping[str, s
 
 def _encrypt(data: bytes, to: str, recipients: t.Sequence[str]) -> None:
     """What is not encrypted never is a file."""
-    files.make_directory(os.path.dirname(os.path.abspath(to)))
     temporary = f"{to}.new"
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(temporary)
-    os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     argv = ["openssl", "cms", "-encrypt", "-binary", "-aes256", "-outform", "DER", "-out", temporary, *recipients]
 
     def write(stream: t.IO[bytes]) -> None:
         stream.write(data)
 
-    done = _runner.feed(argv, write, 600)
-    if done.code != 0 or not os.path.getsize(temporary):
-        with contextlib.suppress(OSError):
+    try:
+        files.make_directory(os.path.dirname(os.path.abspath(to)))
+        with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
-        raise NodeError("backup", f"openssl does not encrypt the backup: {done.said}; nothing was written")
-    os.replace(temporary, to)
+        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        done = _runner.feed(argv, write, 600)
+        if done.code != 0 or not os.path.getsize(temporary):
+            os.unlink(temporary)
+            raise NodeError("backup", f"openssl does not encrypt the backup: {done.said}; nothing was written")
+        os.replace(temporary, to)
+    except OSError as exc:
+        raise NodeError("backup", f"{to} cannot be written: {exc.strerror}; no backup was made") from None
 
 
 def brief(said: Manifest) -> t.Dict[str, t.Any]:
@@ -332,13 +334,23 @@ def _write(paths: Paths, said: Manifest, plan: Plan) -> None:
             "disk", f"the backup has {wanted >> 20} MiB, and {free >> 20} MiB are free; nothing was restored"
         )
     order = {backup.REVOKED: 0, backup.SIGNERS_REVOKED: 0, backup.ISSUED: 1, backup.LEDGER: 3}
-    for name in sorted(plan.write, key=lambda item: (order.get(item, 2), item)):
-        target = _root(paths, name)
-        _no_links(paths, name, target)
-        faults.reach(paths, "restore_file:before")
-        files.make_directory(os.path.dirname(target), 0o755 if name.startswith("configuration/") else 0o700)
-        mode = said.files[name]["mode"] if name in said.files else 0o600
-        files.write_atomic(target, plan.write[name], mode)
+    try:
+        for name in sorted(plan.write, key=lambda item: (order.get(item, 2), item)):
+            target = _root(paths, name)
+            _no_links(paths, name, target)
+            faults.reach(paths, "restore_file:before")
+            if name == backup.LEDGER:
+                _link(paths, plan)
+            files.make_directory(os.path.dirname(target), 0o755 if name.startswith("configuration/") else 0o700)
+            files.write_atomic(target, plan.write[name], said.files[name]["mode"] if name in said.files else 0o600)
+        _link(paths, plan)
+    except OSError as exc:
+        raise NodeError(
+            "backup", f"{exc.filename} cannot be written: {exc.strerror}; mend it, and restore again"
+        ) from None
+
+
+def _link(paths: Paths, plan: Plan) -> None:
     for name, link in sorted(plan.links.items()):
         target = _root(paths, name)
         _no_links(paths, name, target)
