@@ -31,7 +31,7 @@ regions:
         nodes:
           box: {{address: 127.0.0.1, vars: {{ansible_port: {port}, ansible_user: ops, ansible_python_interpreter: /usr/bin/python3}}}}
 """
-LOGIN = {"bootstrap_login_user": VENDOR, "bootstrap_login_password": PASSWORD}
+LOGIN: dict[str, t.Any] = {"bootstrap_login_user": VENDOR, "bootstrap_login_password": PASSWORD}
 
 
 class Desk:
@@ -258,7 +258,7 @@ def test_a_controller_that_dies_after_the_change_leaves_the_old_ways(desk: Desk)
 def test_an_authority_takes_the_place_of_pins(desk: Desk) -> None:
     pinned = desk.known_hosts.read_text(encoding="utf-8")
     authority = Person(desk.folder, "host-authority")
-    wanted = {"bootstrap_host_ca": str(authority.path)}
+    wanted: dict[str, t.Any] = {"bootstrap_host_ca": str(authority.path)}
     try:
         assert changed(desk.bootstrap("ann", **wanted)) > 0
         known = desk.known_hosts.read_text(encoding="utf-8").split()
@@ -280,3 +280,42 @@ def test_an_authority_takes_the_place_of_pins(desk: Desk) -> None:
         time.sleep(0.5)
     assert changed(desk.bootstrap("ann")) > 0  # without the authority, the certificate goes
     assert changed(desk.bootstrap("ann")) == 0
+
+
+def test_a_backup_of_the_box_and_its_way_back(desk: Desk) -> None:
+    """The playbooks backup and restore; what they decide has tests of its own."""
+    argv = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=ann", "-days", "30"]
+    key, certificate = desk.folder / "operator.key", desk.folder / "operator.crt"
+    subprocess.run([*argv, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
+    desk.box.root("mkdir -p /etc/physical-ai && echo '[1]' > /etc/physical-ai/holds.json")
+    variables: dict[str, t.Any] = {
+        "edge_hosts": HOST,
+        "ansible_ssh_private_key_file": str(desk.people["ann"].path),
+        "backup_to": str(desk.folder / "backups"),
+        "backup_recipients": str(certificate),
+        "backup_operator_files": [str(certificate)],
+    }
+
+    def play(name: str, *arguments: str, **more: t.Any) -> subprocess.CompletedProcess[str]:
+        playbook = BUILD / f"ansible_collections/physical_ai/edge/playbooks/{name}.yml"
+        return desk.ansible("ansible-playbook", str(playbook), *arguments, "-e", json.dumps({**variables, **more}))
+
+    assert "there is no file /nowhere.crt" in failed(play("backup", backup_recipients="/nowhere.crt"))
+    assert changed(play("backup")) > 0
+    archives = {path.parent.name: path for path in (desk.folder / "backups").glob("*/*.cms")}
+    assert set(archives) == {HOST, "operators"}
+    brief = json.loads(archives[HOST].with_suffix(".json").read_text(encoding="utf-8"))
+    assert brief["host"] == HOST and brief["files"] == 1
+    assert desk.box.root("ls /var/lib/physical-ai/*.cms 2>/dev/null", check=False) == ""
+    desk.box.root("rm -r /etc/physical-ai")
+    back = {"restore_from": str(archives[HOST]), "restore_key": str(key)}
+    assert changed(play("restore", "--check", **back)) == 1
+    assert desk.box.root("ls /etc/physical-ai 2>/dev/null", check=False) == ""
+    assert changed(play("restore", **back)) == 1
+    assert desk.box.root("cat /etc/physical-ai/holds.json") == "[1]\n"
+    assert changed(play("restore", **back)) == 0
+    other = {**back, "restore_from": str(archives["operators"])}
+    assert "the backup is of operators, and this is kiruna-box. Nothing was restored" in failed(
+        play("restore", **other)
+    )
+    assert desk.box.root("ls /run/physical-ai-restore* 2>/dev/null", check=False) == ""
