@@ -24,6 +24,9 @@ description:
     variables of the gateway in the fleet file give it a key, known hosts or other options
     (C(ansible_ssh_private_key_file), C(ansible_ssh_common_args), C(ansible_host_key_checking)), the jump gets the
     same ones.
+  - The key of a host that stands in the file C(known_hosts) beside the fleet file, where the playbook
+    C(physical_ai.edge.bootstrap) pins it, is the only one that counts for this host, also for the jump through a gateway.
+    Other hosts are checked as the user and the configuration have it.
   - A file with a mistake is refused as a whole, with one message that names the place, the key, what was found and what
     is allowed.
 notes:
@@ -142,14 +145,16 @@ regions:
         nodes: {"box[01:03]": {first_host: 1, vars: {inspection_threshold: 0.8}}}
 """
 
+import os
 import typing as t
 
 from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin
 from ansible.template import trust_as_template
 
+from ansible_collections.physical_ai.edge.plugins.plugin_utils import known_hosts
 from ansible_collections.physical_ai.edge.plugins.plugin_utils._fleet.errors import FleetError
-from ansible_collections.physical_ai.edge.plugins.plugin_utils._fleet.expand import Inventory, expand
+from ansible_collections.physical_ai.edge.plugins.plugin_utils._fleet.expand import Inventory, Known, expand
 from ansible_collections.physical_ai.edge.plugins.plugin_utils._fleet.network import NETADDR_ERROR
 from ansible_collections.physical_ai.edge.plugins.plugin_utils._fleet.parse import parse
 
@@ -173,7 +178,7 @@ class InventoryModule(BaseInventoryPlugin):
         # Templates of the file are the user's own and stay trusted; encrypted values stay so until they are used.
         data = loader.load_from_file(path, cache="none", trusted_as_template=True)
         try:
-            found = expand(parse(data))
+            found = expand(parse(data), known(path))
         except FleetError as exc:
             raise AnsibleParserError(f"{path}: {exc}", obj=exc.where) from None
         try:
@@ -197,6 +202,20 @@ class InventoryModule(BaseInventoryPlugin):
         for name, group in found.groups.items():
             for host in group.hosts:
                 self.inventory.add_child(name, host)
+
+
+def known(path: str) -> Known:
+    """What is pinned beside the fleet file."""
+    file = os.path.join(os.path.dirname(os.path.abspath(path)), known_hosts.NAME)
+    try:
+        with open(file, encoding="utf-8", errors="replace") as handle:
+            return Known(file, known_hosts.names(handle.read()))
+    except FileNotFoundError:
+        return Known()
+    except OSError as exc:
+        raise AnsibleParserError(
+            f"{file} cannot be read: {exc.strerror}; without it no host key can be checked."
+        ) from exc
 
 
 def trusted(value: t.Any) -> t.Any:

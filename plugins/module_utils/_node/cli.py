@@ -16,6 +16,7 @@ from .._core import outcome
 from .._core import secrets as _secrets
 from .._core.request import Request, RequestError, read
 from . import (
+    backup,
     ca_command,
     certificate_requests,
     certificates,
@@ -395,6 +396,8 @@ def _entry(item: t.Mapping[str, t.Any]) -> str:
         return f"{item['scope']} by {item['who']}: {item['reason']}"
     if item["kind"] == "authority":
         return f"issuing CA: {item['what']}: {item['subject']} {item.get('serial', '')}".rstrip()
+    if item["kind"] == "backup":
+        return f"{item['what']} by {item['who']}: {item['msg']}"
     if item["kind"] == "release":
         return f"{item['scope']} by {item['who']}: {', '.join(item['what'])}"
     return f"{item['workload']} {item['what']}: {item['msg']} ({'; '.join(item['lost'])})"
@@ -468,6 +471,40 @@ def _ca(node: Node, arguments: argparse.Namespace) -> int:
     said = ca_command.execute(Authority(node.paths), arguments)
     if said:
         _say(said)
+    return 0
+
+
+def _backup(node: Node, arguments: argparse.Namespace) -> int:
+    what = backup.What(
+        arguments.host or os.uname().nodename,
+        authority_keys=arguments.authority_keys,
+        extra=tuple(arguments.extra),
+        extra_most=arguments.extra_mib << 20,
+    )
+    result = backup.create(node.paths, what, arguments.to, arguments.recipient)
+    if arguments.json:
+        _print(result)
+        return 0
+    _say(
+        f"{result['path']}: {result['files']} files of {result['host']}, up to entry {result['ledger']['last']} of its ledger"
+    )
+    for line in result["left_out"]:
+        _say(f"left out: {line}")
+    return 0
+
+
+def _restore(node: Node, arguments: argparse.Namespace) -> int:
+    host = arguments.host or os.uname().nodename
+    result = backup.restore(node.paths, arguments.file, host, arguments.force, arguments.check, program.who())
+    if arguments.json:
+        _print(result)
+        return 0
+    for line in (
+        [*result["lines"], *result["conflicts"]]
+        if result["changed"]
+        else ["there is nothing in it that is missing here"]
+    ):
+        _say(line)
     return 0
 
 
@@ -559,6 +596,28 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("request", nargs="?", default="", help="- to take a tenant's set from standard input (JSON)")
     command.add_argument("--json", action="store_true", help="as JSON")
     command.add_argument("--unseal", action="store_true", help="bring them into memory after a boot (for the unit)")
+    command = add("backup", _backup, "write what cannot be made again into an encrypted archive")
+    command.add_argument("to", metavar="FILE", help="the archive")
+    command.add_argument(
+        "--recipient",
+        action="append",
+        required=True,
+        metavar="CERTIFICATE",
+        help="whose key opens it; may be given more than once",
+    )
+    command.add_argument("--host", default="", help="name of this node in the inventory (default: its own)")
+    command.add_argument("--authority-keys", action="store_true", help="with the keys of the issuing CA")
+    command.add_argument("--extra", action="append", default=[], metavar="PATH", help="with these files or folders")
+    command.add_argument(
+        "--extra-mib", type=int, default=256, help="the most that each of them may have (default: 256)"
+    )
+    command.add_argument("--json", action="store_true", help="as JSON")
+    command = add("restore", _restore, "bring back from a backup what this node does not know any more")
+    command.add_argument("file", metavar="FILE", help="the archive, decrypted (openssl cms -decrypt)")
+    command.add_argument("--host", default="", help="name of this node in the inventory (default: its own)")
+    command.add_argument("--force", action="store_true", help="whatever contradicts")
+    command.add_argument("--check", action="store_true", help="only say what would be done")
+    command.add_argument("--json", action="store_true", help="as JSON")
     add("limit", _limit, "set the limits of the shares of tenants (for the role tenants)")
     command = add("recover", _recover, "make what runs equal to what was committed")
     command.add_argument("--ended", action="store_true", help="called by a unit that ended")

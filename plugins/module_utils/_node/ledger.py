@@ -18,6 +18,7 @@ Kinds of entries, with what each says beside `sequence` and `time`:
 - secrets: a tenant's secrets were delivered: id, tenant, class, cause, msg, names (name: new, changed, removed), fingerprints
   (name: made with a key of the node's own), workloads (name: class), who, reason
 - authority: the issuing CA of the site: what (key made, certificate installed, revoked, retired), subject, serial, not_after, reason
+- backup: a backup was restored here: what, sha256 (of the last entry of its ledger), msg, who
 - hold: a person holds changes back: scope, reason, who
 - clock: the clock was set, or the last known time forgotten: what (of set, forgotten), source, was, to (seconds), who, msg
 - release: a person takes away what held back: scope, what (of hold, lock, now), who, id (the change that goes on now)

@@ -51,6 +51,7 @@ from .._core import (
     x509,
     xid,
 )
+from .._core import backup as core_backup
 from .._core.hardware import (
     block_yaml,
     cdi,
@@ -71,6 +72,7 @@ from . import (
     _runner,
     admit,
     archive,
+    backup,
     ca,
     ca_command,
     ca_issue,

@@ -32,15 +32,32 @@ class Inventory:
     hosts: dict[str, dict[str, t.Any]] = dataclasses.field(default_factory=dict)
 
 
-def expand(fleet: Fleet) -> Inventory:
+@dataclasses.dataclass(frozen=True)
+class Known:
+    """The file of known hosts beside the fleet file, and the names in it. What is not in it is checked as before."""
+
+    path: str = ""
+    names: frozenset[str] = frozenset()
+
+    def file(self, name: str, port: t.Any = None) -> str:
+        """The file, where something is pinned for this name."""
+        found = self.names & ({f"[{name}]:{port}", name} if port else {name})
+        return self.path if found else ""
+
+
+def expand(fleet: Fleet, known: Known | None = None) -> Inventory:
     """The inventory of a fleet, or a FleetError where hosts or groups collide or cannot be reached."""
-    return _Builder(fleet).build()
+    return _Builder(fleet, known or Known()).build()
 
 
 class _Builder:
-    def __init__(self, fleet: Fleet) -> None:
+    def __init__(self, fleet: Fleet, known: Known) -> None:
         self.fleet = fleet
+        self.known = known
         self.routes = Routes(fleet)
+        for gateway in self.routes.gateways.values():
+            port = gateway.uplink.port or gateway.variables.get("ansible_port")
+            gateway.known_hosts = known.file(gateway.host) if gateway.alias else known.file(gateway.uplink.host, port)
         self.inventory = Inventory()
         self.source: dict[str, str] = {}  # the group's name -> what it was made from
 
@@ -132,8 +149,11 @@ class _Builder:
             variables = {"ansible_host": reached.host, "edge_address": inside.host if inside else "", **shared}
             if reached.port:
                 variables["ansible_port"] = reached.port
+            port = reached.port or shared.get("ansible_port")
+            known = self.known.file(host) if alias else self.known.file(reached.host, port)
+            if way or known:
+                variables["edge_ssh_args"] = ssh.arguments(host, way, alias=alias, known_hosts=known)
             if way:
-                variables["edge_ssh_args"] = ssh.arguments(host, way, alias=alias)
                 variables.setdefault("ansible_control_path", ssh.control_path(host, reached.identity, way))
             self.inventory.hosts[host] = variables
             for group in groups:

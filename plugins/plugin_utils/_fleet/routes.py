@@ -22,6 +22,7 @@ class Gateway:
     uplink: Endpoint
     variables: dict[str, t.Any]  # of all levels above it, for the ssh that the jump is
     alias: bool = False  # its address alone does not identify it
+    known_hosts: str = ""  # the file in which its key is pinned
 
 
 class Routes:

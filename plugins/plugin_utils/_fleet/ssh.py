@@ -3,8 +3,9 @@
 """The options of ssh that take a host through its gateways.
 
 A jump is an ssh of its own. It reads the user's configuration, but none of the options that Ansible gives to the
-ssh it starts. Where the fleet file gives such options (a key, a file of known hosts), the jump is a ProxyCommand
-with the same ones; otherwise it is a plain ProxyJump, and both use the agent and the configuration of the user.
+ssh it starts. Where the fleet file gives such options (a key, a file of known hosts), or the key of the gateway is pinned
+in the file of known hosts beside it, the jump is a ProxyCommand with the same ones; otherwise it is a plain ProxyJump,
+and both use the agent and the configuration of the user.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import shlex
 import typing as t
 from collections.abc import Sequence
 
+from ..known_hosts import quoted
 from .errors import FleetError
 from .routes import Gateway
 
@@ -49,9 +51,19 @@ def jump(gateways: Sequence[Gateway]) -> str:
     return f"-o ProxyJump={','.join(_destination(gateway) for gateway in gateways)}"
 
 
-def arguments(host: str, way: str, *, alias: bool) -> str:
-    """All options for a host. Options that come earlier on the command line, the user's, win over these."""
-    parts = [KEEPALIVE]
+def pinned_options(known_hosts: str) -> list[str]:
+    """The options with which only the keys of this file count."""
+    if not known_hosts:
+        return []
+    return ["-o", f"UserKnownHostsFile={quoted(known_hosts)}", "-o", "StrictHostKeyChecking=yes"]
+
+
+def arguments(host: str, way: str, *, alias: bool, known_hosts: str = "") -> str:
+    """All options for a host. Options that come earlier on the command line, the user's, win over these.
+
+    :param known_hosts: the file in which its key is pinned, or nothing where it is not.
+    """
+    parts = [KEEPALIVE, *(shlex.join(pair) for pair in zip(*[iter(pinned_options(known_hosts))] * 2, strict=True))]
     if alias:
         # Behind gateways one address can be many hosts: the key of each is kept under its own name.
         parts.append(f"-o HostKeyAlias={host}")
@@ -108,7 +120,7 @@ def _options(gateway: Gateway) -> list[str]:
         found = _setting(gateway, [name])
         if found:
             options += [found] if isinstance(found, Raw) else _split(gateway, name, found)
-    return options
+    return options + pinned_options(gateway.known_hosts)
 
 
 def _split(gateway: Gateway, name: str, text: str) -> list[str]:
