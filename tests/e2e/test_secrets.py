@@ -194,10 +194,10 @@ def test_a_value_that_does_not_work_is_taken_back(vault: Vault, figure: Figure) 
     figure("a value that the probes refuse: the old one is in use again")
     # The probe has the value in the specification: what comes after looks for values that nobody wrote there.
     vault.values.remove(good)
-    vault.rotate()
     clean = vault.release(vault.workload())
-    vault.deliver(clean)
     vault.deploy(clean)
+    vault.rotate()
+    vault.deliver(clean)
 
 
 def test_cold_boot_with_no_link(vault: Vault, figure: Figure) -> None:
