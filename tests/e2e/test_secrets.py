@@ -78,7 +78,7 @@ class Vault:
         self.password, self.token, self.pull = (f"planted-{secrets.token_hex(12)}" for _number in range(3))
         self.values = [self.password, self.token, self.pull]
         self.said: list[str] = []
-        self.number = 0
+        self.run, self.number = secrets.token_hex(4), 0
 
     def rotate(self) -> str:
         self.password = f"planted-{secrets.token_hex(12)}"
@@ -90,8 +90,9 @@ class Vault:
 
     def release(self, *workloads: dict[str, t.Any]) -> Path:
         self.number += 1
-        path = self.folder / f"1.{self.number}.yml"
-        lines = [f'release: "1.{self.number}"', f"tenant: {TENANT}", "workloads:"]
+        version = f"{self.run}.{self.number}"  # the node remembers those of runs before
+        path = self.folder / f"{version}.yml"
+        lines = [f'release: "{version}"', f"tenant: {TENANT}", "workloads:"]
         path.write_text(
             "\n".join([*lines, *(f"  - {json.dumps(item)}" for item in workloads)]) + "\n", encoding="utf-8"
         )
