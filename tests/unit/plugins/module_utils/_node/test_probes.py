@@ -214,7 +214,9 @@ def test_the_startup_probe_compares_too(machine: Machine) -> None:
     probes = {"startup": dict(machine.probe("inference", requests=3, max_latency_ratio_to_baseline=2), within="1500ms")}
     assert machine.deploy(Behaviour(seconds=0.01), probes)["class"] == "success"
     assert latency(machine.workload.baseline) >= 0.01
-    result = machine.deploy(Behaviour(seconds=0.3), probes)  # a busy machine adds to the first, and is no reason to fail
+    result = machine.deploy(
+        Behaviour(seconds=0.3), probes
+    )  # a busy machine adds to the first, and is no reason to fail
     assert result["class"] == "reverted"
     assert "startup probe: not healthy within 1.5 s: the golden request: p95 latency" in told(result)["reason"]
 
