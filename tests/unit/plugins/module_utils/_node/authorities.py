@@ -92,9 +92,11 @@ class Root:
     def pem(self) -> str:
         return self.certificate.read_text(encoding="utf-8")
 
-    def sign(self, csr: str, definition: t.Mapping[str, t.Any] = DEFINITION, days: int = 1825, drop: str = "") -> str:
+    def sign(
+        self, csr: str, definition: t.Optional[t.Mapping[str, t.Any]] = None, days: int = 1825, drop: str = ""
+    ) -> str:
         """Signs the request of an issuing CA; `drop` leaves lines with this word out."""
-        config = issuing_config.authority_request("x", issuing_config.definition("x", dict(definition)))
+        config = issuing_config.authority_request("x", issuing_config.definition("x", dict(definition or DEFINITION)))
         if drop:
             config = "\n".join(line for line in config.splitlines() if drop not in line)
         (self.folder / "sign.cnf").write_text(config + "\n", encoding="utf-8")
