@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.physical_ai.edge.plugins.module_utils._core import renewal
+from ansible_collections.physical_ai.edge.plugins.module_utils._core import issuing, renewal
 from ansible_collections.physical_ai.edge.plugins.module_utils._core.renewal import (
     DOUBTFUL,
     PLAUSIBLE,
@@ -130,13 +130,18 @@ class Site:
         if not renewal.decide(self.until[node], now, PLAUSIBLE, node, "node", tries).due:
             return
         self.asked.append(now)
-        again = renewal.admit(self.served[-self.limit :], now, self.limit, node) if self.limit else 0.0
+        again = self._refused(now, node) if self.limit else 0
         if down or again:
             self.tries[node] = Tries(tries.failures + 1, now, now + again if again else 0.0)
             return
         self.served.append(now)
         self.until[node] = (now, now + LIFE)
         self.tries.pop(node, None)
+
+    def _refused(self, now: float, node: str) -> int:
+        """As the authority does it."""
+        least, _times = issuing.pace(self.served[-self.limit :], now, 1, self.limit)
+        return renewal.again(least, now, node) if least else 0
 
 
 def peak(moments: t.Sequence[float]) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.physical_ai.edge.plugins.module_utils._core import issuing, issuing_config
+from ansible_collections.physical_ai.edge.plugins.module_utils._core import issuing_config, renewal
 from ansible_collections.physical_ai.edge.plugins.module_utils._node import ca, ca_issue
 from ansible_collections.physical_ai.edge.plugins.module_utils._node.files import Paths, write_json
 
@@ -173,7 +173,7 @@ class Person:
             **changes,
         }
         file = self.key.with_suffix(".signed")
-        file.write_bytes(issuing.canonical(rest))
+        file.write_bytes(renewal.canonical(rest))
         signature = self.key.with_suffix(".signature")
         openssl("dgst", "-sha256", "-sign", self.key, "-out", signature, file)
         return dict(rest, signature=base64.b64encode(signature.read_bytes()).decode("ascii"))
