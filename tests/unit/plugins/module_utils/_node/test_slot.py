@@ -141,6 +141,7 @@ def cutting(real: t.Callable[..., t.Any], left: t.List[int], when: str) -> t.Cal
     return cut
 
 
+@pytest.mark.must_show("D3")
 @pytest.mark.parametrize("name", CHANGING)
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("bad", [(), ("new",)])
