@@ -22,13 +22,34 @@ LOCK_WAIT = 60.0
 _RUNS = ("active", "reloading", "activating")
 
 
+def way(node: Node, definition: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
+    """How the user of a certificate is told. Where the definition leaves that open, the workload of its name says it: `identity.on_change`
+    of the release that runs now."""
+    given: t.Dict[str, t.Any] = dict(definition["reload"])
+    tenant, dot, workload = definition["name"].partition(".")
+    if given["kind"] != "none" or not dot:
+        return given
+    deployment = _runs(node, tenant, workload)
+    said = deployment.spec.get("identity", {}) if deployment else {}
+    if said.get("on_change", "none") == "none":
+        return given
+    signal = said["signal"] if said["on_change"] == "signal" else ""
+    return {"kind": "workload", "tenant": tenant, "workload": workload, "signal": signal}
+
+
+def _runs(node: Node, tenant: str, workload: str) -> t.Optional[Deployment]:
+    of_tenant = node.store.load().tenants.get(tenant)
+    found = of_tenant.workloads.get(workload) if of_tenant else None
+    return found.current if found else None
+
+
 class User:
     """The unit or workload of a definition. One that did not run at the beginning is left so: it reads the files when it starts."""
 
     def __init__(self, node: Node, definition: t.Mapping[str, t.Any]) -> None:
         self._node = node
         self._definition = definition
-        self._reload = definition["reload"]
+        self._reload = way(node, definition)
         self.ran = self._reload["kind"] == "none" or self._running()
 
     def held(self) -> t.ContextManager[t.Any]:
@@ -46,9 +67,7 @@ class User:
         return run(["systemctl", "is-active", self._reload["unit"]]).out.strip()
 
     def _deployment(self) -> t.Optional[Deployment]:
-        tenant = self._node.store.load().tenants.get(self._reload["tenant"])
-        workload = tenant.workloads.get(self._reload["workload"]) if tenant else None
-        return workload.current if workload else None
+        return _runs(self._node, self._reload["tenant"], self._reload["workload"])
 
     def reload(self) -> None:
         """Makes it read the files again. What runs no more, and did, is started: it may have died of them."""

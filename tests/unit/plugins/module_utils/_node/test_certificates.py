@@ -608,6 +608,37 @@ def test_a_workload_is_told(box: Box, monkeypatch: pytest.MonkeyPatch, signal: s
     assert engine.events == ([event] if running else [])
 
 
+@pytest.mark.parametrize(
+    ("said", "events"),
+    [
+        ({"on_change": "signal", "signal": "SIGUSR1"}, ["SIGUSR1 c1"]),
+        ({"on_change": "restart", "signal": "SIGHUP"}, ["restart c1 7"]),
+        ({"on_change": "none", "signal": "SIGHUP"}, []),
+        (None, []),
+    ],
+    ids=["signal", "restart", "none", "no identity"],
+)
+def test_the_release_says_how_its_workload_is_told(box: Box, said: t.Any, events: t.List[str]) -> None:
+    engine = SignalledEngine()
+    box.node.engine = engine
+    box.wanted["name"] = "quality.inspection"
+    spec = {"stop_timeout": 7.0, **({"identity": dict(said, mount="/run/identity")} if said else {})}
+    deployment = type("Deployment", (), {"container": "c1", "spec": spec})
+    workload = type("Workload", (), {"current": deployment})
+    tenant = type("Tenant", (), {"workloads": {"inspection": workload}})
+    box.node.store.load = lambda: type("State", (), {"tenants": {"quality": tenant}})  # type: ignore[method-assign,assignment,return-value]
+    box.first()
+    assert engine.events == events
+    box.wanted["reload"] = {"kind": "unit", "unit": "nginx.service"}
+    assert certificate_users.way(box.node, definition(box.wanted))["unit"] == "nginx.service", "who says it counts"
+
+
+def test_the_certificate_of_a_workload_that_is_not_there_yet_tells_nobody(box: Box) -> None:
+    box.wanted["name"] = "quality.inspection"
+    box.first()
+    assert certificates.leaf(box.paths, "quality.inspection")
+
+
 def test_a_workload_that_is_being_swapped_is_not_touched(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
     box.wanted["reload"] = {"kind": "workload", "tenant": "quality", "workload": "inspection"}
     monkeypatch.setattr(certificate_users, "LOCK_WAIT", 0.1)
