@@ -47,8 +47,10 @@ RETURN = r"""
 certificates:
   description:
     - Each certificate that is wanted. C(installed) is as M(physical_ai.edge.certificate) returns it; C(reason) says whether it is valid, or
-      why it is C(due); C(renews_at) when it is renewed, in seconds since 1970; C(pending) whether a request waits; C(clock) how far the
-      node's clock can be believed; C(problem) what went wrong last.
+      why it is C(due); C(renews_at) when it is renewed, in seconds since 1970, and C(renewed_by) at which C(url) and as which C(node);
+      C(pending) whether a request waits; C(clock) how far the node's clock can be believed; C(problem) what went wrong last.
+    - C(definition) is what is wanted; C(wanted) says whether another one is, also while the node waits before it asks again; C(stale) whether
+      what is in use lacks what is trusted now, or was cut off.
     - Empty where the node program is not there.
   type: list
   elements: dict
@@ -62,6 +64,10 @@ certificates:
       clock: plausible
       problem: ""
       endpoint: localhost:443
+      renewed_by: {url: "http://10.20.1.2:4460/certificates", node: kiruna-cam01}
+      definition: {name: node, subject: kiruna-cam01, dns: [cam01.kiruna.example.com], key: ec-p256}
+      wanted: false
+      stale: false
       installed: {subject: CN=kiruna-cam01, issuer: CN=site ca kiruna, days_left: 29.9, valid: true}
 """
 

@@ -295,11 +295,12 @@ def _read(response: t.Any, until: float) -> bytes:
 
 
 def overview(node: Node) -> t.List[t.Dict[str, t.Any]]:
+    """`renewed_by` is who renews, and what this node is called there: as it is written down, or nothing where it is torn."""
     try:
-        name = _gateway(node.paths)["node"]
+        gateway = _gateway(node.paths)
     except NodeError:
-        name = ""
-    return certificates.overview(node, name)
+        gateway = {"url": "", "node": ""}
+    return [dict(row, renewed_by=gateway) for row in certificates.overview(node, gateway["node"])]
 
 
 def lines(rows: t.Sequence[t.Mapping[str, t.Any]], day: t.Callable[[float], str]) -> t.List[t.Tuple[str, ...]]:

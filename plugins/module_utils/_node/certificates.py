@@ -248,14 +248,24 @@ def install(node: Node, wanted: Definition, text: str, dry: bool = False) -> boo
 
 def refresh(node: Node, wanted: Definition, dry: bool = False) -> bool:
     """The same certificate, with what is trusted now and with the owner and mode that are wanted now; False where it is so."""
-    pems = chain(node.paths, wanted["name"])
-    key = slot(node.paths, wanted["name"]).read(KEY)
-    if not pems or not key or not os.path.exists(node.paths.trust_bundle):
-        return False
-    content = _content(wanted, key.decode("ascii"), pems, _trust(node.paths))
-    if certificate_files.other_names("it", pems[0], wanted):
-        return False  # it is about to be replaced as a whole
-    return _replace(node, wanted, content, pems, dry, times=False)
+    found = _refreshed(node.paths, wanted)
+    return found is not None and _replace(node, wanted, *found, dry, times=False)
+
+
+def stale(paths: Paths, wanted: Definition) -> bool:
+    """Whether the certificate in use is to be refreshed, or its replacement was cut off. Whether that can be done, it does not say."""
+    place, found = slot(paths, wanted["name"]), _refreshed(paths, wanted)
+    return place.journal() is not None or (found is not None and place.current() != _identity(found[0]))
+
+
+def _refreshed(paths: Paths, wanted: Definition) -> t.Optional[t.Tuple[t.Dict[str, File], t.List[str]]]:
+    """The content that it would have, and its chain; None where there is none, or where it is about to be replaced as a whole."""
+    pems = chain(paths, wanted["name"])
+    key = slot(paths, wanted["name"]).read(KEY)
+    if not pems or not key or not os.path.exists(paths.trust_bundle):
+        return None
+    content = _content(wanted, key.decode("ascii"), pems, _trust(paths))
+    return None if certificate_files.other_names("it", pems[0], wanted) else (content, pems)
 
 
 def _replace(
@@ -417,21 +427,28 @@ def shown(paths: Paths, name: str, verdict: Verdict) -> t.Optional[t.Dict[str, t
 
 
 def overview(node: Node, node_name: str = "") -> t.List[t.Dict[str, t.Any]]:
-    """Every certificate that is wanted here: what is in use, and when it is renewed."""
+    """Every certificate that is wanted here: what is in use, when it is renewed, and what a push would have to do.
+
+    `wanted` says whether another one is, also while this node waits before it asks again.
+    """
     verdict = clock.verdict(node.paths)
     rows = []
     for name in names(node.paths):
         row: t.Dict[str, t.Any] = {"name": name, "installed": None, "due": False, "reason": "", "renews_at": 0}
         row.update(pending=bool(pending(node.paths, name)), clock=verdict.state, problem="", endpoint="")
+        row.update(definition=None, wanted=False, stale=False)
         try:
             wanted = definition(node.paths, name)
             if wanted is not None:
+                row.update(definition=wanted, endpoint=wanted["endpoint"])
                 found = decide(node.paths, wanted, verdict, node_name, tries(node.paths, name))
-                row.update(due=found.due, reason=found.reason, renews_at=int(found.at), endpoint=wanted["endpoint"])
+                row.update(due=found.due, reason=found.reason, renews_at=int(found.at))
+                row["wanted"] = found.due or decide(node.paths, wanted, verdict, node_name).due
             row["installed"] = shown(node.paths, name, verdict)
             row["problem"] = last_problem(node.paths, name)
             if slot(node.paths, name).journal() is not None:
                 row["problem"] = "a replacement is in flight, or was cut off: `edge certificates --recover`"
+            row["stale"] = wanted is not None and stale(node.paths, wanted)
         except NodeError as exc:
             row["problem"] = exc.message
         rows.append(row)
