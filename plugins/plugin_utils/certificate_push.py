@@ -20,7 +20,7 @@ def _days(where: str, value: Any) -> float | None:
     try:
         return float(value)
     except (TypeError, ValueError):
-        raise SpecError(f"{where}: found {value!r}, wanted a number of days") from None
+        raise SpecError(f"{where.replace('.', '_')}: found {value!r}, wanted a number of days") from None
 
 
 def _text(where: str, value: Any) -> str:
@@ -33,8 +33,8 @@ _SELECTION = mapping(
     {
         "all": Field(boolean, default=False, doc="whatever is due"),
         "issuer": Field(_text, default="", doc="what this issuing CA signed"),
-        "days_left": Field(_days, default=None, doc="what has fewer days left"),
-        "older_than": Field(_days, default=None, doc="what was signed more than so many days ago"),
+        "days_left": Field(_days, doc="what has fewer days left"),
+        "older_than": Field(_days, doc="what was signed more than so many days ago"),
     }
 )
 
@@ -90,11 +90,12 @@ def _selected(row: Mapping[str, Any], chosen: Mapping[str, Any]) -> bool:
     installed = row["installed"]
     if chosen["all"] or installed is None:
         return bool(chosen["all"])
+    left, oldest = chosen.get("days_left"), chosen.get("older_than")
     age = (installed["not_after"] - installed["not_before"]) / DAY - installed["days_left"]
     return (
         (chosen["issuer"] != "" and installed["issuer"] == chosen["issuer"])
-        or (chosen["days_left"] is not None and installed["days_left"] < chosen["days_left"])
-        or (chosen["older_than"] is not None and age > chosen["older_than"])
+        or (left is not None and installed["days_left"] < left)
+        or (oldest is not None and age > oldest)
     )
 
 

@@ -7,6 +7,7 @@ import typing as t
 
 import pytest
 
+from ansible_collections.physical_ai.edge.plugins.plugin_utils.certificate_page import page
 from ansible_collections.physical_ai.edge.plugins.plugin_utils.certificate_view import view
 
 DAY = 86400
@@ -56,4 +57,26 @@ def test_what_is_wrong(item: dict[str, t.Any], words: str) -> None:
 
 
 def test_nothing_at_all() -> None:
-    assert view(fleet(a=[]), ["a"]) == {"rows": [], "lines": ["no node has a certificate"], "problems": []}
+    found = view(fleet(a=[]), ["a"])
+    assert found == {"rows": [], "lines": ["no node has a certificate"], "silent": [], "problems": []}
+    assert "No node has a certificate" in page(found)
+
+
+def test_the_page_says_the_same_and_nothing_in_it_is_markup_of_a_node() -> None:
+    evil = row(5, problem="<script>alert(1)</script>")
+    late = row(20, renewed_by={"url": "http://10.20.1.2:4460/certificates", "node": "b"})
+    made = page(view(fleet(a=[evil], b=[late, row(9, due=True, name="quality.inspection")], c=None), ["a", "b", "c"]))
+    assert "<script>" not in made and "&lt;script&gt;alert(1)" in made
+    assert "<b>3</b>certificates" in made and "<b>1</b>with a problem" in made and "Could not be asked: c" in made
+    assert "http://10.20.1.2:4460/certificates" in made and "CN=kiruna issuing CA 1</th><td>3 certificates" in made
+    assert made.index("What wants a look") < made.index("quality.inspection") < made.index("Who has what")
+    for word in ("http-equiv", "default-src 'none'"):
+        assert word in made
+    assert "<link" not in made and "<img" not in made and "url(" not in made
+
+
+@pytest.mark.parametrize("when", [1e18, -1e18, float("inf")])
+def test_a_time_that_is_none_is_no_traceback(when: float) -> None:
+    item = row(5)
+    item["installed"]["not_after"] = when
+    assert page(view(fleet(a=[item]), ["a"]))
