@@ -1,0 +1,253 @@
+# Copyright: (c) 2026, physical_ai.edge contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The role certificates and its playbooks as ansible-playbook runs them, with the real node program and the real openssl; nodes are folders.
+
+Kiruna has a gateway; narvik has none, so its issuing CA is on the controller.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.test_pki import KIRUNA, SITES, Fleet, bad, good
+from tests.integration.test_pki import module as authority_module
+from tests.tools.sync import BUILD, ROOT
+from tests.unit.plugins.module_utils._node import authorities
+
+GATEWAY, CAMERA, BOX = SITES
+WORKLOAD = "quality.inspection"
+PROGRAM = """#!{python}
+import sys
+sys.path.insert(0, {build!r})
+from ansible_collections.physical_ai.edge.plugins.module_utils._node import cli, files, node, engine
+cli.Node = lambda: node.Node(files.Paths({root!r}), engine.Engine("false"))
+cli.os.geteuid = lambda: 0
+sys.exit(cli.main())
+"""
+CERTIFICATES: dict[str, Any] = {"site_ca_certificates": [{"name": WORKLOAD, "hosts": [CAMERA]}]}
+HERE = "    _edge.PROGRAM = __import__('os').path.dirname(module._remote_tmp) + '/edge'\n"
+
+
+def source(name: str, before: str) -> str:
+    """The real module, whose program is that of a node that is a folder."""
+    found = (ROOT / "plugins" / "modules" / f"{name}.py").read_text(encoding="utf-8")
+    assert found.count(before) == 1, name
+    return found.replace(before, HERE + before)
+
+
+def collection(folder: Path) -> Certified:
+    return Certified(
+        folder,
+        certificate_authority=authority_module(),
+        certificate=source("certificate", "    options = _given(module.params)\n"),
+        certificate_info=source("certificate_info", "    if not _edge.installed():\n"),
+        certificate_issue=source("certificate_issue", "    node, requests, path = (mod"),
+    )
+
+
+class Certified(Fleet):
+    """A fleet with the node program on each node."""
+
+    def provision(self) -> None:
+        for host in SITES:
+            folder = self.node(host)
+            for place, kept in (("etc/physical-ai/pki", "pki"), ("var/lib/physical-ai/ca", "ca")):
+                (folder / place).parent.mkdir(parents=True, exist_ok=True)
+                (folder / place).unlink(missing_ok=True)
+                (folder / place).symlink_to(folder / kept)
+            text = PROGRAM.format(python=sys.executable, build=str(BUILD), root=str(folder))
+            (folder / "edge").write_text(text, encoding="utf-8")
+            (folder / "edge").chmod(0o755)
+
+    def run(
+        self, playbook: str, root: Path, sites: Mapping[str, str] | None = None, *arguments: str, **more: Any
+    ) -> subprocess.CompletedProcess[str]:
+        place = "{{ ansible_remote_tmp | dirname }}/pki"
+        extra = {"site_ca_root_path": str(root), "__certificates_node_path": place, **more}
+        file = root.with_suffix(".json")
+        file.write_text(json.dumps(extra), encoding="utf-8")
+        return self.play(f"physical_ai.edge.{playbook}", sites or SITES, "-e", f"@{file}", *arguments)
+
+    def rotate(self, root: Path, sites: Mapping[str, str] | None = None, *arguments: str, **more: Any) -> Any:
+        return self.run("rotate_certificates", root, sites, *arguments, **more)
+
+    def edge(self, host: str, *arguments: str) -> Any:
+        done = subprocess.run(
+            [str(self.node(host) / "edge"), *arguments], capture_output=True, text=True, check=False, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def rows(self, host: str) -> dict[str, Any]:
+        return {row["name"]: row for row in self.edge(host, "certificates", "--json")}
+
+    def serials(self) -> dict[str, str]:
+        return {
+            f"{host}/{name}": row["installed"]["serial"]
+            for host in SITES
+            for name, row in self.rows(host).items()
+            if row["installed"]
+        }
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Certified, Path]:
+    """A fleet with issuing CAs, and certificates from the first run."""
+    authorities.needed()
+    folder = tmp_path_factory.mktemp("certificates")
+    fleet, root = collection(folder / "fleet"), folder / "pki"
+    good(fleet.pki(root, **CERTIFICATES))
+    fleet.provision()
+    foreseen = fleet.rotate(root, None, "--check")
+    assert good(foreseen) > 0 and fleet.serials() == {}
+    assert good(fleet.rotate(root)) > 0
+    return fleet, root
+
+
+@pytest.fixture
+def fleet(made: tuple[Certified, Path], tmp_path: Path) -> tuple[Certified, Path]:
+    """A copy of it."""
+    kept, root = made
+    fleet, copied = collection(tmp_path / "fleet"), tmp_path / "pki"
+    shutil.copytree(kept.node("x").parent, fleet.node("x").parent, symlinks=True, dirs_exist_ok=True)
+    shutil.copytree(root, copied, symlinks=True)
+    fleet.provision()
+    return fleet, copied
+
+
+def test_each_node_has_what_it_may_have(made: tuple[Certified, Path]) -> None:
+    fleet, root = made
+    assert set(fleet.serials()) == {f"{host}/node" for host in SITES} | {f"{CAMERA}/{WORKLOAD}"}
+    assert all(row["reason"] == "valid" and not row["problem"] for host in SITES for row in fleet.rows(host).values())
+    said = {host: json.loads((fleet.node(host) / "pki/gateway.json").read_text(encoding="utf-8")) for host in SITES}
+    assert said == {
+        GATEWAY: {"url": "http://127.0.0.1:4460/certificates", "node": GATEWAY},
+        CAMERA: {"url": "http://10.20.1.2:4460/certificates", "node": CAMERA},
+        BOX: {"url": "", "node": BOX},
+    }
+    keys = [path for path in fleet.node("x").parent.rglob("tls.key") if not path.parent.is_symlink()]
+    assert len(keys) == 4 and all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in keys)
+    assert not list(root.rglob("tls.key")), "keys stay on nodes"
+
+
+def test_a_run_with_nothing_to_do_asks_each_node_once(made: tuple[Certified, Path]) -> None:
+    fleet, root = made
+    before, done = fleet.serials(), fleet.rotate(root)
+    assert good(done) == 0 and fleet.serials() == before
+    ran: dict[str, int] = {}
+    for task in done.stdout.split("TASK [")[1:]:
+        name = task.partition("]")[0].rpartition(" : ")[2].partition(" arguments against")[0]
+        ran[name] = ran.get(name, 0) + len(re.findall(r"^(?:ok|changed): ", task, re.MULTILINE))
+    assert {name for name, times in ran.items() if times} == {
+        "Look at what is there",  # the one task that the node is asked for
+        "Find out which certificates the node may have",  # asked at its gateway
+        "Validating",
+        "Check inputs",
+        "Check that there is an issuing CA",
+    }, ran
+    assert ran["Look at what is there"] == len(SITES)
+    assert good(fleet.rotate(root, None, "--check")) == 0
+
+
+def test_what_is_used_in_another_way_is_told_and_not_replaced(fleet: tuple[Certified, Path]) -> None:
+    site, root = fleet
+    before = site.serials()
+    settings = {"node": {"reload": {"kind": "unit", "unit": "no-such.service"}, "key_mode": "0400"}}
+    assert good(site.rotate(root, certificates_settings=settings)) > 0
+    assert site.serials() == before
+    row = site.rows(CAMERA)["node"]
+    assert row["definition"]["reload"]["unit"] == "no-such.service" and row["installed"]["valid"]
+    assert good(site.rotate(root, certificates_settings=settings)) == 0
+
+
+def test_what_is_chosen_is_replaced_and_nothing_else(fleet: tuple[Certified, Path]) -> None:
+    site, root = fleet
+    before = site.serials()
+    issuer = site.rows(CAMERA)["node"]["installed"]["issuer"]
+    assert good(site.rotate(root, rotate_days_left=10, rotate_older_than=1, rotate_issuer="CN=nobody")) == 0
+    assert good(site.rotate(root, rotate_issuer=issuer)) > 0
+    after = site.serials()
+    assert {name for name in after if after[name] != before[name]} == {name for name in after if "kiruna" in name}
+    good(site.rotate(root, None, "--limit", BOX, rotate_days_left=31))
+    good(site.rotate(root, None, "--limit", GATEWAY, rotate_all=True))
+    last = site.serials()
+    assert {name for name in last if last[name] != after[name]} == {f"{BOX}/node", f"{GATEWAY}/node"}
+
+
+def test_the_first_that_fails_ends_it(fleet: tuple[Certified, Path]) -> None:
+    """The canary is refused, and those behind it are untouched; with room for failures they go on."""
+    site, root = fleet
+    good(site.pki(root, site_ca_blocked=[GATEWAY], **CERTIFICATES))
+    before = site.serials()
+    done = site.rotate(root, KIRUNA, rotate_all=True)
+    assert done.returncode == 2 and f"{GATEWAY} is blocked" in bad(done)
+    assert site.serials() == before
+    done = site.rotate(root, KIRUNA, rotate_all=True, rotate_serial="100%", rotate_max_failed=50)
+    assert done.returncode == 2, "who failed is not forgotten"
+    after = site.serials()
+    assert {name for name in after if after[name] != before[name]} == {f"{CAMERA}/node", f"{CAMERA}/{WORKLOAD}"}
+
+
+def test_a_node_that_cannot_be_reached_holds_up_nobody(fleet: tuple[Certified, Path]) -> None:
+    site, root = fleet
+    before = site.serials()
+    cut = {BOX: "nowhere", **KIRUNA}  # it would be the canary
+    done = site.rotate(root, cut, rotate_all=True)
+    assert good(done) > 0 and f"could not be reached, and has what it had: {BOX}" in done.stdout
+    after = site.serials()
+    assert {name for name in after if after[name] == before[name]} == {f"{BOX}/node"}
+
+
+def test_an_issuing_ca_that_is_busy_is_waited_for(fleet: tuple[Certified, Path]) -> None:
+    site, root = fleet
+    now = time.clock_gettime(time.CLOCK_BOOTTIME)
+    (site.node(GATEWAY) / "ca/pace.json").write_text(json.dumps([now - 54.0] * 60), encoding="utf-8")
+    before, paced = site.serials(), {"retries": 20, "delay": 1}
+    done = site.rotate(root, KIRUNA, "--limit", CAMERA, rotate_all=True, __certificates_paced=paced)
+    assert good(done) > 0 and "FAILED - RETRYING" in done.stdout
+    assert site.serials()[f"{CAMERA}/node"] != before[f"{CAMERA}/node"]
+
+
+def test_who_has_what_is_shown(fleet: tuple[Certified, Path], tmp_path: Path) -> None:
+    site, root = fleet
+    cut = {**SITES, BOX: "nowhere"}
+    done = site.run("certificates", root, cut)
+    assert good(done) == 0 and f"{BOX}: could not be asked" in done.stdout and "kiruna issuing CA" in done.stdout
+    file = tmp_path / "out"
+    good(site.run("certificates", root, cut, certificates_output="json", certificates_to=str(file)))
+    rows = json.loads(file.read_text(encoding="utf-8"))
+    assert {(row["site"], row["host"], row["name"]) for row in rows} == {
+        ("kiruna", GATEWAY, "node"),
+        ("kiruna", CAMERA, "node"),
+        ("kiruna", CAMERA, WORKLOAD),
+    }
+    good(site.run("certificates", root, cut, certificates_output="html", certificates_to=str(file)))
+    page = file.read_text(encoding="utf-8")
+    assert page.startswith("<!DOCTYPE html>") and rows[0]["installed"]["serial"] in page and BOX in page
+    assert "found 'xml'; allowed: table, json, html" in bad(site.run("certificates", root, certificates_output="xml"))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "words"),
+    [
+        ({"certificates_settings": {"node": {"relaod": {}}}}, "certificates_settings.node: certificate: unknown key"),
+        ({"rotate_days_left": "soon"}, "certificates_renew_days_left: found 'soon', wanted a number of days"),
+        ({"certificates_setting": {}}, "certificates_setting"),
+        ({"site_ca_root_path": ""}, "has no gateway: give the folder of the root"),
+    ],
+)
+def test_mistakes_are_one_line(fleet: tuple[Certified, Path], inputs: dict[str, Any], words: str) -> None:
+    site, root = fleet
+    before, done = site.serials(), site.rotate(root, None, "--limit", BOX, **inputs)
+    assert words in bad(done) and "Traceback" not in done.stdout and site.serials() == before
