@@ -226,7 +226,9 @@ def test_answers_that_are_no_use(
     assert box.serials() == before
     again = box.renew()
     assert len(gateway.asked) == 1 and "waits" in again["certificates"]["node"]["reason"]
-    assert words in certificate_requests.overview(box.node)[0]["problem"]
+    row = certificate_requests.overview(box.node)[0]
+    assert words in row["problem"] and row["wanted"] and not row["due"], "a push need not wait"
+    assert row["renewed_by"]["node"] == "kiruna-cam01"
     gateway.spoil, gateway.status = (lambda answer: answer), 200
     box.now(21 * DAY + 3600)
     assert not box.renew()["failed"] and box.serials() != before

@@ -569,6 +569,25 @@ def test_new_trust_first_then_leaves_then_the_old_goes(box: Box, root: Authority
     box.matching()
 
 
+def test_what_a_push_would_have_to_do_is_said(box: Box, root: Authority, other: Authority) -> None:
+    def said() -> t.Tuple[bool, bool]:
+        (row,) = certificate_requests.overview(box.node)
+        assert row["definition"] == certificates.definition(box.paths, "node")
+        return row["wanted"], row["stale"]
+
+    box.csr()
+    assert said() == (True, False), "none is there yet"
+    box.first()
+    assert said() == (False, False)
+    box.trust(root.pem, other.pem)
+    assert said() == (False, True) and box.ask()["changed"] and said() == (False, False)
+    box.wanted["key_mode"] = "0400"
+    certificates.define(box.paths, definition(box.wanted))
+    assert said() == (False, True)
+    Path(box.paths.pki_gateway).write_text("torn", encoding="ascii")
+    assert certificate_requests.overview(box.node)[0]["renewed_by"] == {"url": "", "node": ""}
+
+
 # -- workloads
 
 
