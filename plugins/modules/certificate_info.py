@@ -50,7 +50,7 @@ certificates:
       why it is C(due); C(renews_at) when it is renewed, in seconds since 1970, and C(renewed_by) at which C(url) and as which C(node);
       C(pending) whether a request waits; C(clock) how far the node's clock can be believed; C(problem) what went wrong last.
     - C(definition) is what is wanted; C(wanted) says whether another one is, also while the node waits before it asks again; C(stale) whether
-      what is in use lacks what is trusted now, or was cut off.
+      what is in use lacks what is trusted now, or was cut off; C(revoked) whether a list on this node says so of it.
     - Empty where the node program is not there.
   type: list
   elements: dict
@@ -68,6 +68,7 @@ certificates:
       definition: {name: node, subject: kiruna-cam01, dns: [cam01.kiruna.example.com], key: ec-p256}
       wanted: false
       stale: false
+      revoked: false
       installed: {subject: CN=kiruna-cam01, issuer: CN=site ca kiruna, days_left: 29.9, valid: true}
 """
 

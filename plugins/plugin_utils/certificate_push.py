@@ -58,9 +58,10 @@ def todo(
     found = {}
     for name, names in allowed.items():
         wanted, row = definition(name, names, settings.get(name) or {}, subject), have.get(name)
-        renew = row is not None and _selected(row, chosen)
+        # The node gets no other by itself for one that is revoked, and does not know that it could by push.
+        renew = row is not None and (row["revoked"] or _selected(row, chosen))
         if renew or row is None or row["definition"] != wanted or row["wanted"] or row["stale"]:
-            found[str(name)] = renew
+            found[str(name)] = bool(renew)
     return found
 
 

@@ -76,6 +76,8 @@ def problem(row: Mapping[str, Any]) -> str:
         return str(row["problem"])
     if found is None:
         return "there is none yet: run the playbook rotate_certificates"
+    if row.get("revoked"):
+        return "is revoked: run the playbook rotate_certificates, or cut the node off for good"
     # A clock in doubt says nothing about what ran out.
     if not found["valid"] and row["clock"] != DOUBTFUL:
         return "ran out, or begins later: run the playbook rotate_certificates"

@@ -126,14 +126,13 @@ class Office:
     def pki(self, **variables: t.Any) -> PlaybookResult:
         return self.must("pki", site_ca_root_passphrase="only-in-this-test", **variables)
 
-    def rotate(self, **variables: t.Any) -> PlaybookResult:
+    def rotate(self, *arguments: str, **variables: t.Any) -> PlaybookResult:
         settings = {
             "reload": {"kind": "unit", "unit": "tls-test.service", "action": "reload"},
             "endpoint": f"localhost:{PORT}",
         }
-        return self.must(
-            "rotate_certificates", rotate_serial="100%", certificates_settings={"node": settings}, **variables
-        )
+        given = {"rotate_serial": "100%", "certificates_settings": {"node": settings}, **variables}
+        return self.must("rotate_certificates", *arguments, **given)
 
     def rows(self, host: str = HOST) -> dict[str, dict[str, t.Any]]:
         found = json.loads(self.lab.nodes[host].exec("edge certificates --json").stdout)
@@ -190,6 +189,7 @@ def test_nobody_notices_while_leaf_issuing_ca_and_root_rotate(office: Office, fi
         office.pki(pki_phase="retire", **root)  # then the old trust goes
         clients.trust()
         time.sleep(3)
+        assert clients.is_alive(), "they ended before all was rotated"
     assert clients.failed == [], (len(clients.failed), clients.failed[:5])
     assert len(clients.serials) == 4, clients.serials
     figure(
@@ -215,14 +215,16 @@ def skewed(nodes: t.Sequence[Node], seconds: int) -> t.Iterator[None]:
 
 
 @pytest.mark.must_show("D2")
-def test_four_hundred_days_in_the_cupboard(office: Office, figure: Figure) -> None:
-    """No link to the centre, no controller: the gateway alone renews, and what runs runs all the time."""
+@pytest.mark.parametrize("who", ["gateway", "push"])
+def test_four_hundred_days_in_the_cupboard(office: Office, who: str, figure: Figure) -> None:
+    """What ran runs again. The gateway alone renews, with no link to the centre and no controller; or the next push does."""
     lab, node = office.lab, office.lab.nodes[HOST]
     tenant = Tenant(node, "cupboard", push(lab, "ok-1"), 18460)
     tenant.wipe()
     tenant.run(tenant.workload("ok-1"))
     before = office.serial()
-    lab.cut("kiruna")
+    if who == "gateway":
+        lab.cut("kiruna")
     try:
         with contextlib.contextmanager(skewed)([node, lab.nodes[GATEWAY]], 400 * DAY):
             for member in (lab.nodes[GATEWAY], node):  # what they heard of the time is gone with their memory
@@ -230,12 +232,17 @@ def test_four_hundred_days_in_the_cupboard(office: Office, figure: Figure) -> No
                 member.power_on()
             assert tenant.answers(60) == "1", "what ran runs again, whatever the date"
             assert not office.rows()["node"]["installed"]["valid"]
-            result = renew(node)
-            assert not result["failed"] and office.serial() != before, result
+            if who == "gateway":
+                result = renew(node)
+                assert not result["failed"], result
+            else:
+                office.rotate("--limit", HOST)
+            assert office.serial() != before
             assert office.rows()["node"]["installed"]["valid"]
             left = office.rows()["node"]["installed"]["days_left"]
     finally:
-        lab.restore("kiruna")
+        if who == "gateway":
+            lab.restore("kiruna")
     # Back in the present, as a controller says: what was issued in the future is found and replaced.
     future = office.serial()
     for member in (lab.nodes[GATEWAY], node):
@@ -244,7 +251,8 @@ def test_four_hundred_days_in_the_cupboard(office: Office, figure: Figure) -> No
     assert not result["failed"] and office.serial() != future, result
     tenant.wipe()
     figure(
-        f"expired for 370 days, cut off: the workload is back, the gateway alone renewed ({left:g} days left), and again in the present"
+        f"expired for 370 days: the workload is back, {'cut off, the gateway alone' if who == 'gateway' else 'the next push'} renewed "
+        f"({left:g} days left), and again in the present"
     )
 
 

@@ -199,6 +199,17 @@ def test_the_first_that_fails_ends_it(fleet: tuple[Certified, Path]) -> None:
     assert {name for name in after if after[name] != before[name]} == {f"{CAMERA}/node", f"{CAMERA}/{WORKLOAD}"}
 
 
+def test_what_was_revoked_is_replaced_by_push(fleet: tuple[Certified, Path]) -> None:
+    site, root = fleet
+    good(site.pki(root, KIRUNA, site_ca_revoke=[{"node": CAMERA, "name": "node"}], **CERTIFICATES))
+    before = site.serials()
+    assert f"{CAMERA}/node: is revoked" in bad(site.run("certificates", root))
+    assert good(site.rotate(root)) > 0
+    after = site.serials()
+    assert {name for name in after if after[name] != before[name]} == {f"{CAMERA}/node"}
+    assert good(site.run("certificates", root)) == 0 == good(site.rotate(root))
+
+
 def test_a_node_that_cannot_be_reached_holds_up_nobody(fleet: tuple[Certified, Path]) -> None:
     site, root = fleet
     before = site.serials()

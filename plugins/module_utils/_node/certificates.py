@@ -216,10 +216,14 @@ def check(
         certificate_files.check_times(where, found, verdict)
     now = verdict.now if times and verdict.state != renewal.DOUBTFUL else None
     certificate_files.check_chain(paths, where, pems, found[0], now, paths.trust_bundle)
-    crls = [item for dummy, item in certificate_files.read_crls(paths.crl, files.read_text(paths.crl) or "")]
-    if times and certificate_files.revoked(crls, found[0]):
+    if times and _revoked(paths, found[0]):
         raise NodeError("verify", f"{where}: serial {found[0].serial} of '{found[0].issuer}' is revoked ({paths.crl})")
     return found
+
+
+def _revoked(paths: Paths, found: Certificate) -> bool:
+    crls = certificate_files.read_crls(paths.crl, files.read_text(paths.crl) or "")
+    return certificate_files.revoked([item for dummy, item in crls], found)
 
 
 def install(node: Node, wanted: Definition, text: str, dry: bool = False) -> bool:
@@ -436,7 +440,7 @@ def overview(node: Node, node_name: str = "") -> t.List[t.Dict[str, t.Any]]:
     for name in names(node.paths):
         row: t.Dict[str, t.Any] = {"name": name, "installed": None, "due": False, "reason": "", "renews_at": 0}
         row.update(pending=bool(pending(node.paths, name)), clock=verdict.state, problem="", endpoint="")
-        row.update(definition=None, wanted=False, stale=False)
+        row.update(definition=None, wanted=False, stale=False, revoked=False)
         try:
             wanted = definition(node.paths, name)
             if wanted is not None:
@@ -448,6 +452,8 @@ def overview(node: Node, node_name: str = "") -> t.List[t.Dict[str, t.Any]]:
             row["problem"] = last_problem(node.paths, name)
             if slot(node.paths, name).journal() is not None:
                 row["problem"] = "a replacement is in flight, or was cut off: `edge certificates --recover`"
+            used = leaf(node.paths, name)
+            row["revoked"] = used is not None and _revoked(node.paths, used)
             row["stale"] = wanted is not None and stale(node.paths, wanted)
         except NodeError as exc:
             row["problem"] = exc.message

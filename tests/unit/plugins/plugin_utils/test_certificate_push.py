@@ -16,7 +16,7 @@ HUP = {"reload": {"kind": "unit", "unit": "nginx.service"}, "owner": 1000, "prov
 
 def row(days: float = 20, settings: t.Any = None, **more: t.Any) -> dict[str, t.Any]:
     installed = {"issuer": "CN=ca 1", "not_before": 0, "not_after": 30 * DAY, "days_left": days}
-    found = {"name": "node", "installed": installed, "wanted": False, "stale": False}
+    found = {"name": "node", "installed": installed, "wanted": False, "stale": False, "revoked": False}
     return {**found, "definition": definition("node", NAMES, settings or {}, "cam01"), **more}
 
 
@@ -54,6 +54,7 @@ def test_what_is_missing_or_different_is_asked_for(rows: list[t.Any]) -> None:
 )
 def test_what_is_replaced_although_it_is_not_due(selection: dict[str, t.Any], chosen: bool) -> None:
     assert ask([row()], **selection) == ({"node": True} if chosen else {})
+    assert ask([row(revoked=True)]) == {"node": True}
     assert ask([row(installed=None, wanted=True)], days_left=5) == {"node": False}
 
 

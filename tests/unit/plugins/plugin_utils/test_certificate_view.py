@@ -48,6 +48,7 @@ def test_those_that_end_first_are_on_top_and_who_is_silent_is_named() -> None:
         (row(-1, clock="doubtful"), ""),
         (row(5, problem="the gateway does not answer"), "a/node: the gateway does not answer"),
         (row(installed=None), "a/node: there is none yet"),
+        (row(5, revoked=True), "a/node: is revoked"),
         (row(5), ""),
     ],
 )
