@@ -17,6 +17,9 @@ options:
     description: None.
     type: list
     elements: str
+  host:
+    description: Another host than the one of the task, by its name in the inventory.
+    type: str
 """
 
 EXAMPLES = r"""
@@ -45,6 +48,10 @@ from ansible_collections.physical_ai.edge.plugins.plugin_utils import blocked
 class LookupModule(LookupBase):
     def run(self, terms: list[Any], variables: Any = None, **kwargs: Any) -> list[dict[str, Any]]:
         have = variables or {}
+        self.set_options(var_options=variables, direct=kwargs)
+        other = self.get_option("host")
+        if other:
+            have = (variables or {})["hostvars"][other]
         known = {
             key: self._templar.template(have.get(key)) for key in ("edge_blocked_file", "inventory_dir", "edge_site")
         }

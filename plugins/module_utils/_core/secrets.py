@@ -91,8 +91,8 @@ def read(data: t.Any) -> Request:
     for key, text in texts.items():
         if not isinstance(text, str):
             raise SpecError(f"{key}: found {type(text).__name__}, wanted text")
-    flags = {key: data.get(key) is True for key in ("check", "force")}
-    return Request(tenant=tenant, values=values, versions=versions, **flags, **texts)
+    check, force = (data.get(key) is True for key in ("check", "force"))
+    return Request(tenant=tenant, values=values, versions=versions, check=check, force=force, **texts)
 
 
 def _mapping(where: str, value: t.Any) -> t.Dict[str, t.Any]:

@@ -232,9 +232,11 @@ class Moment:
             self._alarm(gate, now - self._began)
         for gate in late:
             if gate.then == "held":
+                fetched = "the images are fetched, " if self._journal.release else ""
+                go_on = f"run again later, or say `edge release {self._scope(gate)} --now` while it waits"
                 raise NodeError(
                     "held",
-                    f"{gate.words()}; {'the images are fetched, ' if self._journal.release else ''}run again later, or say `edge release {self._scope(gate)} --now` while it waits",
+                    f"{gate.words()}; {fetched}{go_on}",
                     workload=gate.workload,
                 )
             gate.passed = f"{gate.workload}: swapped all the same: {gate.words()}"

@@ -25,9 +25,12 @@ Box, argvs, box = rotating.Box, rotating.argvs, rotating.box  # fixtures too
 def images(box: t.Any, monkeypatch: pytest.MonkeyPatch) -> t.List[str]:
     """Images that nobody needs any more."""
     gone: t.List[str] = []
-    monkeypatch.setattr(
-        type(box.engine), "remove_image", lambda self, reference: gone.append(reference) or True, raising=False
-    )
+
+    def remove_image(_engine: t.Any, reference: str) -> bool:
+        gone.append(reference)
+        return True
+
+    monkeypatch.setattr(type(box.engine), "remove_image", remove_image, raising=False)
     return gone
 
 

@@ -19,8 +19,10 @@ from tests.tools.sync import ROOT
 NOT_PACKED = {
     "pack",
     "units",
+    "access",
     "doctor",
     "doctor_files",
+    "doctor_identity",
 }  # they serve modules: that which installs the program, and doctor
 
 
