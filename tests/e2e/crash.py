@@ -69,12 +69,10 @@ WHENS = ("before", "after")
 
 
 def one_point_of_each_step(kinds: t.Sequence[str]) -> list[tuple[Point, str]]:
-    """Each step with each kind of kill once; kinds take turns in which side of the step they hit."""
+    """Each step once; kinds of kill take turns, and so do the sides of a step that they hit."""
     steps = [step for step in (*STEPS, *REVERT_STEPS) if step not in NOT_REACHED]
     return [
-        (Point(step, WHENS[(number + turn) % 2]), kind)
-        for number, step in enumerate(steps)
-        for turn, kind in enumerate(kinds)
+        (Point(step, WHENS[number // len(kinds) % 2]), kinds[number % len(kinds)]) for number, step in enumerate(steps)
     ]
 
 

@@ -14,8 +14,10 @@ import pytest
 if t.TYPE_CHECKING:
     from tests.lab import Lab
 
-PROGRAM_LIMIT = 256 * 1024
+PROGRAM_LIMIT = 384 * 1024
 OWN_DISK_LIMIT_KIB = 1024
+# What is looked at between changes, for a second each: nothing stays.
+HOURLY = {"physical-ai-certificates.timer", "physical-ai-clock-look.timer"}
 RSS = "for p in $(pgrep -x 'dockerd|containerd|chronyd'); do awk '/^(Name|VmRSS)/ {print $2}' /proc/$p/status | paste -sd' '; done"
 
 
@@ -26,8 +28,8 @@ def test_nothing_of_ours_stays_resident(provisioned_lab: Lab, figure: t.Callable
         assert processes == "", f"{node.name}: {processes}"
         units = node.exec("systemctl list-units --no-legend --state=running 'physical-ai*' || true").stdout.strip()
         assert units == "", f"{node.name}: {units}"
-        timers = node.exec("systemctl list-timers --all --no-legend 'physical-ai*' || true").stdout.strip()
-        assert timers == "", f"{node.name}: {timers}"
+        timers = node.exec("systemctl list-timers --all --no-legend --plain 'physical-ai*' || true").stdout
+        assert {word for word in timers.split() if word.endswith(".timer")} == HOURLY, f"{node.name}: {timers}"
         size = int(node.exec("stat -c %s /usr/local/bin/edge").stdout)
         assert size < PROGRAM_LIMIT
         kept = int(

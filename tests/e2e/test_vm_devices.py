@@ -145,6 +145,7 @@ def test_a_camera_that_is_replugged_on_another_port_reaches_its_container_again(
     figure("unplugged and replugged on another port: same name, same container, both in the ledger")
 
 
+@pytest.mark.slow
 def test_a_reload_of_systemd_leaves_the_camera_to_its_container(line: Line, figure: Figure) -> None:
     """Control groups of version 2 with systemd's driver, where a reload writes the rules of devices anew."""
     before = line.container()
@@ -155,6 +156,7 @@ def test_a_reload_of_systemd_leaves_the_camera_to_its_container(line: Line, figu
     figure("camera still opens in its container after `systemctl daemon-reload`")
 
 
+@pytest.mark.slow
 def test_a_camera_that_is_gone_at_boot_and_comes_later(line: Line, figure: Figure) -> None:
     cut_and_power_on(line.vm)  # the camera is not plugged in after it
     line.vm.wait_for(f"docker ps --format '{{{{.Names}}}}' | grep -qx {line.container()[0]}", timeout=240)
@@ -171,6 +173,7 @@ def test_a_camera_that_is_gone_at_boot_and_comes_later(line: Line, figure: Figur
     figure("gone at boot: the workload runs without it, the ledger says it; plugged in later it is there again")
 
 
+@pytest.mark.slow
 def test_a_name_by_port_belongs_to_whatever_is_plugged_in_there(line: Line) -> None:
     """A broken camera is replaced by another one: no name has to be changed."""
     line.name_by(port=PORTS[0])

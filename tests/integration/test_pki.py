@@ -50,7 +50,7 @@ class Fleet(Collection):
             variables.update(edge_gateway="kiruna-gw01" if site == "kiruna" else "")
         return found
 
-    def pki(self, root: Path, sites: Mapping[str, str] = SITES, **more: Any) -> subprocess.CompletedProcess[str]:
+    def pki(self, root: Path, sites: Mapping[str, str] | None = None, **more: Any) -> subprocess.CompletedProcess[str]:
         place = "{{ ansible_remote_tmp | dirname }}/pki"
         extra = {
             "site_ca_root_path": str(root),
@@ -61,7 +61,7 @@ class Fleet(Collection):
         file = root.with_suffix(".json")
         file.write_text(json.dumps(extra), encoding="utf-8")
         check = ["--check"] if more.pop("check", False) else []
-        return self.play("physical_ai.edge.pki", sites, "-e", f"@{file}", "--diff", *check)
+        return self.play("physical_ai.edge.pki", sites or SITES, "-e", f"@{file}", "--diff", *check)
 
     def authority(self, root: Path, site: str = "kiruna") -> ca.Authority:
         place = self.node("kiruna-gw01") / "ca" if site == "kiruna" else root / "sites" / site / "ca"

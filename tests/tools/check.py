@@ -107,13 +107,15 @@ def lint() -> Counts:
 
 
 def unit() -> Counts:
-    counts = pytest(["tests/unit", "-q"])
+    # More than the cores of a small machine, because many tests wait most of the time; those of a file stay together.
+    many = ["-q", "-n", "3", "--dist", "loadfile"]
+    counts = pytest(["tests/unit", *many])
     oldest = setup.oldest()
     if oldest is None:
         print("unit tests of node code on Python 3.8: skipped, no Python 3.8 to 3.10 found on PATH or in pyenv")
         return counts + Counts(skipped=1)
     print(f"-- node code on {oldest.parents[1].name}", flush=True)
-    return counts + pytest(["tests/unit/plugins/module_utils", "-q"], oldest)
+    return counts + pytest(["tests/unit/plugins/module_utils", *many], oldest)
 
 
 def sanity_tests() -> Counts:

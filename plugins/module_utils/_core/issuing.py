@@ -12,7 +12,6 @@ import base64
 import binascii
 import hashlib
 import ipaddress
-import json
 import math
 import re
 import time
@@ -21,6 +20,7 @@ from dataclasses import dataclass
 
 from . import asn1
 from .fields import Field, SpecError, boolean, error, integer, listing, mapping, show, suggestion, table, text
+from .renewal import canonical
 
 SCHEMA = 1
 NODE = "node"
@@ -345,11 +345,6 @@ def due(now: float, begin: float, end: float) -> bool:
 
 
 # -- requests ----------------------------------------------------------------------------------------------------------
-
-
-def canonical(data: t.Any) -> bytes:
-    """The bytes that are signed."""
-    return json.dumps(data, sort_keys=True, separators=(",", ":")).encode("ascii")
 
 
 def _requests(where: str, value: t.Any) -> t.Dict[str, str]:

@@ -116,15 +116,9 @@ def spread(nodes: int, per_minute: int) -> float:
     return max(TICK, 2.0 * 60.0 * nodes / per_minute)
 
 
-def admit(recent: t.Sequence[float], now: float, per_minute: int, node: str) -> float:
-    """For the authority: 0 where one more may be served now, else the seconds after which it is asked again.
-
-    :param recent: when others were served; those that lie in the future of a clock that was set back are none.
-    """
-    served = [at for at in recent if now - 60.0 < at <= now]
-    if len(served) < per_minute:
-        return 0.0
-    return math.ceil(60.0 + (TICK - 60.0) * share(node, str(int(now))))
+def again(least: float, now: float, node: str) -> int:
+    """Seconds after which a node asks again whom the authority refused for its pace: not before `least`, and spread over a tick."""
+    return math.ceil(least + max(0.0, TICK - least) * share(node, str(int(now))))
 
 
 def canonical(request: t.Mapping[str, t.Any]) -> bytes:

@@ -188,6 +188,16 @@ def _end(authority: Authority, found: Difference, wanted: Facts, dry: bool) -> N
             found.add("issuing CA", f"{name} was replaced\n", "")
 
 
+def allowed(authority: Authority, node: str) -> Facts:
+    """Certificates that a node may have, by name, each with `dns`, `ip` and `uri`."""
+    nodes = authority.allowed()["nodes"]
+    if node not in nodes:
+        raise NodeError("certificate", f"{node} is no node of this site: run the playbook pki after a node was added")
+    if nodes[node]["blocked"]:
+        raise NodeError("certificate", f"{node} is blocked: it gets no certificate")
+    return dict(nodes[node]["certificates"])
+
+
 # -- the command -------------------------------------------------------------------------------------------------------
 
 
@@ -210,6 +220,7 @@ def arguments(command: argparse.ArgumentParser) -> None:
         True,
     )
     add("issue", "sign certificates for a node of this site, as far as it may have them", True)
+    add("allowed", "which certificates a node of this site may have, with which names").add_argument("node")
     verb = add("revoke", "take certificates back, also such as ran out")
     verb.add_argument("who", nargs="?", default="", metavar="NODE[/NAME]", help="all of a node, or those of one name")
     verb.add_argument("--serial", default="", help="only this one")
@@ -238,6 +249,8 @@ def execute(authority: Authority, given: argparse.Namespace) -> str:
     if given.verb == "retire":
         done = ca.retire(authority, given.generation, given.force)
         return f"retired: {given.generation}" if done else f"there is no older issuing CA {given.generation}"
+    if given.verb == "allowed":
+        return json.dumps(allowed(authority, given.node), indent=1)
     if given.verb == "revoke":
         return _revoke(authority, given)
     verb = {"install": ensure, "issue": ca_issue.issue}[given.verb]

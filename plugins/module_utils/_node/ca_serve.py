@@ -14,7 +14,7 @@ import select
 import time
 import typing as t
 
-from .._core import issuing_http
+from .._core import issuing_http, renewal
 from .._core.issuing_http import BadRequest
 from . import ca_issue
 from .ca import Authority
@@ -46,8 +46,10 @@ def respond(authority: Authority, raw: bytes) -> t.Tuple[int, t.Dict[str, t.Any]
     try:
         return 200, ca_issue.renew(authority, data), 0
     except NodeError as exc:
-        retry = exc.wait if isinstance(exc, ca_issue.Pace) else 0
-        return _STATUS.get(exc.cause, 500), {"error": exc.message}, retry
+        body: t.Dict[str, t.Any] = {"error": exc.message}
+        if isinstance(exc, ca_issue.Pace):  # all who were refused together would come back together
+            body["retry_after"] = renewal.again(exc.wait, time.time(), str(data.get("node", "")))
+        return _STATUS.get(exc.cause, 500), body, body.get("retry_after", 0)
 
 
 def _receive(source: int, until: float) -> bytes:

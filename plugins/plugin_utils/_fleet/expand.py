@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 import typing as t
 
@@ -39,10 +40,14 @@ class Known:
     path: str = ""
     names: frozenset[str] = frozenset()
 
-    def file(self, name: str, port: t.Any = None) -> str:
+    @functools.cached_property
+    def _hosts(self) -> frozenset[str]:
+        """Names without their ports: which one a host has may stand in any variable."""
+        return frozenset(name.partition("]:")[0].lstrip("[") for name in self.names)
+
+    def file(self, name: str) -> str:
         """The file, where something is pinned for this name."""
-        found = self.names & ({f"[{name}]:{port}", name} if port else {name})
-        return self.path if found else ""
+        return self.path if name in self._hosts else ""
 
 
 def expand(fleet: Fleet, known: Known | None = None) -> Inventory:
@@ -56,8 +61,7 @@ class _Builder:
         self.known = known
         self.routes = Routes(fleet)
         for gateway in self.routes.gateways.values():
-            port = gateway.uplink.port or gateway.variables.get("ansible_port")
-            gateway.known_hosts = known.file(gateway.host) if gateway.alias else known.file(gateway.uplink.host, port)
+            gateway.known_hosts = known.file(gateway.host if gateway.alias else gateway.uplink.host)
         self.inventory = Inventory()
         self.source: dict[str, str] = {}  # the group's name -> what it was made from
 
@@ -149,8 +153,7 @@ class _Builder:
             variables = {"ansible_host": reached.host, "edge_address": inside.host if inside else "", **shared}
             if reached.port:
                 variables["ansible_port"] = reached.port
-            port = reached.port or shared.get("ansible_port")
-            known = self.known.file(host) if alias else self.known.file(reached.host, port)
+            known = self.known.file(host if alias else reached.host)
             if way or known:
                 variables["edge_ssh_args"] = ssh.arguments(host, way, alias=alias, known_hosts=known)
             if way:

@@ -284,7 +284,19 @@ def test_an_authority_takes_the_place_of_pins(desk: Desk) -> None:
 
 def test_a_backup_of_the_box_and_its_way_back(desk: Desk) -> None:
     """The playbooks backup and restore; what they decide has tests of its own."""
-    argv = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=ann", "-days", "30"]
+    argv = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-passout",
+        "pass:words-4712",
+        "-subj",
+        "/CN=ann",
+        "-days",
+        "30",
+    ]
     key, certificate = desk.folder / "operator.key", desk.folder / "operator.crt"
     subprocess.run([*argv, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
     desk.box.root("mkdir -p /etc/physical-ai && echo '[1]' > /etc/physical-ai/holds.json")
@@ -308,10 +320,14 @@ def test_a_backup_of_the_box_and_its_way_back(desk: Desk) -> None:
     assert brief["host"] == HOST and brief["files"] == 1
     assert desk.box.root("ls /var/lib/physical-ai/*.cms 2>/dev/null", check=False) == ""
     desk.box.root("rm -r /etc/physical-ai")
-    back = {"restore_from": str(archives[HOST]), "restore_key": str(key)}
+    back = {"restore_from": str(archives[HOST]), "restore_key": str(key), "restore_key_passphrase": "words-4712"}
     assert changed(play("restore", "--check", **back)) == 1
     assert desk.box.root("ls /etc/physical-ai 2>/dev/null", check=False) == ""
-    assert changed(play("restore", **back)) == 1
+    done = play("restore", "-vvv", **back)
+    assert changed(done) == 1 and "words-4712" not in re.sub(
+        r"(?m)^.*ansible-playbook .*$", "", done.stdout + done.stderr
+    )
+    failed(play("restore", **{**back, "restore_key_passphrase": "other"}))
     assert desk.box.root("cat /etc/physical-ai/holds.json") == "[1]\n"
     assert changed(play("restore", **back)) == 0
     other = {**back, "restore_from": str(archives["operators"])}

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.physical_ai.edge.plugins.module_utils._core import asn1, issuing, issuing_config
+from ansible_collections.physical_ai.edge.plugins.module_utils._core import asn1, issuing, issuing_config, renewal
 from ansible_collections.physical_ai.edge.plugins.module_utils._core.fields import SpecError
 from tests.unit.plugins.module_utils._node.authorities import DEFINITION, allowed
 
@@ -135,7 +135,7 @@ def test_values_cannot_leave_their_place_in_a_configuration() -> None:
 
 
 def test_the_signed_bytes_do_not_depend_on_order() -> None:
-    assert issuing.canonical({"b": 1, "a": {"d": "é", "c": 2}}) == b'{"a":{"c":2,"d":"\\u00e9"},"b":1}'
+    assert renewal.canonical({"b": 1, "a": {"d": "é", "c": 2}}) == b'{"a":{"c":2,"d":"\\u00e9"},"b":1}'
 
 
 def test_times_as_the_database_has_them() -> None:

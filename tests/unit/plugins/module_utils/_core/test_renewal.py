@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.physical_ai.edge.plugins.module_utils._core import renewal
+from ansible_collections.physical_ai.edge.plugins.module_utils._core import issuing, renewal
 from ansible_collections.physical_ai.edge.plugins.module_utils._core.renewal import (
     DOUBTFUL,
     PLAUSIBLE,
@@ -130,13 +130,18 @@ class Site:
         if not renewal.decide(self.until[node], now, PLAUSIBLE, node, "node", tries).due:
             return
         self.asked.append(now)
-        again = renewal.admit(self.served[-self.limit :], now, self.limit, node) if self.limit else 0.0
+        again = self._refused(now, node) if self.limit else 0
         if down or again:
             self.tries[node] = Tries(tries.failures + 1, now, now + again if again else 0.0)
             return
         self.served.append(now)
         self.until[node] = (now, now + LIFE)
         self.tries.pop(node, None)
+
+    def _refused(self, now: float, node: str) -> int:
+        """As the authority does it."""
+        least, _times = issuing.pace(self.served[-self.limit :], now, 1, self.limit)
+        return renewal.again(least, now, node) if least else 0
 
 
 def peak(moments: t.Sequence[float]) -> int:
@@ -149,6 +154,7 @@ def peak(moments: t.Sequence[float]) -> int:
     return most
 
 
+@pytest.mark.must_show("D7")
 @settings(max_examples=5)
 @given(st.integers(0, 1 << 32))
 def test_a_thousand_nodes_that_were_installed_in_one_hour_keep_the_rate(seed: int) -> None:
@@ -163,6 +169,7 @@ def test_a_thousand_nodes_that_were_installed_in_one_hour_keep_the_rate(seed: in
     assert all(begin > LIFE * 0.55 for begin, dummy in site.until.values())
 
 
+@pytest.mark.must_show("D7")
 @settings(max_examples=5)
 @given(st.integers(0, 1 << 32))
 def test_a_thousand_nodes_that_all_expired_and_boot_together_keep_the_rate(seed: int) -> None:
@@ -175,6 +182,7 @@ def test_a_thousand_nodes_that_all_expired_and_boot_together_keep_the_rate(seed:
     assert max(site.asked) - begin <= 120 + renewal.TICK
 
 
+@pytest.mark.must_show("D7")
 @settings(max_examples=5)
 @given(st.integers(0, 1 << 32))
 def test_an_authority_that_was_down_is_not_overrun_when_it_comes_back(seed: int) -> None:
@@ -187,6 +195,7 @@ def test_an_authority_that_was_down_is_not_overrun_when_it_comes_back(seed: int)
     assert all(until > begin for dummy, until in site.until.values())
 
 
+@pytest.mark.must_show("D7")
 @settings(max_examples=3)
 @given(st.integers(0, 1 << 32), st.integers(10, 30))
 def test_the_authority_keeps_a_rate_that_the_nodes_do_not_know(seed: int, rate: int) -> None:
@@ -196,6 +205,28 @@ def test_the_authority_keeps_a_rate_that_the_nodes_do_not_know(seed: int, rate: 
     site.run(begin, begin + 3 * DAY)
     assert peak(sorted(site.served)) <= rate
     assert all(until > begin for dummy, until in site.until.values()), "all were served in the end"
+
+
+@pytest.mark.must_show("D7")
+def test_a_thousand_nodes_in_figures(figure: t.Callable[[str], None]) -> None:
+    """One run of each case above, with what it came to."""
+    peaks = {}
+    for name, spread, limit, down in (
+        ("all expired and booted together", renewal.spread(NODES, RATE), 0, 0.0),
+        ("the CA was down for 12 h", renewal.spread(NODES, RATE), 0, DAY / 2),
+        ("nodes that do not know the rate", renewal.TICK, 20, 0.0),
+    ):
+        site = Site(random.Random(7), spread, limit=limit)
+        site.until = {f"kiruna-cam{number:04}": (0.0, LIFE) for number in range(NODES)}
+        begin = LIFE + DAY
+        site.run(begin, begin + 3 * DAY, down_until=begin + down)
+        assert all(until > begin for dummy, until in site.until.values())
+        peaks[name] = (peak(sorted(site.served)), limit or RATE, (max(site.served) - begin - down) / 3600)
+    assert all(most <= rate for most, rate, _hours in peaks.values())
+    words = [
+        f"{name}: {most} of {rate} in the busiest minute, {hours:.1f} h" for name, (most, rate, hours) in peaks.items()
+    ]
+    figure(f"{NODES} nodes, simulated; {'; '.join(words)}")
 
 
 def test_more_nodes_take_longer() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.physical_ai.edge.plugins.module_utils._core import issuing, issuing_config
+from ansible_collections.physical_ai.edge.plugins.module_utils._core import issuing_config, renewal
 from ansible_collections.physical_ai.edge.plugins.module_utils._node import ca, ca_issue
 from ansible_collections.physical_ai.edge.plugins.module_utils._node.files import Paths, write_json
 
@@ -92,9 +92,11 @@ class Root:
     def pem(self) -> str:
         return self.certificate.read_text(encoding="utf-8")
 
-    def sign(self, csr: str, definition: t.Mapping[str, t.Any] = DEFINITION, days: int = 1825, drop: str = "") -> str:
+    def sign(
+        self, csr: str, definition: t.Optional[t.Mapping[str, t.Any]] = None, days: int = 1825, drop: str = ""
+    ) -> str:
         """Signs the request of an issuing CA; `drop` leaves lines with this word out."""
-        config = issuing_config.authority_request("x", issuing_config.definition("x", dict(definition)))
+        config = issuing_config.authority_request("x", issuing_config.definition("x", dict(definition or DEFINITION)))
         if drop:
             config = "\n".join(line for line in config.splitlines() if drop not in line)
         (self.folder / "sign.cnf").write_text(config + "\n", encoding="utf-8")
@@ -171,7 +173,7 @@ class Person:
             **changes,
         }
         file = self.key.with_suffix(".signed")
-        file.write_bytes(issuing.canonical(rest))
+        file.write_bytes(renewal.canonical(rest))
         signature = self.key.with_suffix(".signature")
         openssl("dgst", "-sha256", "-sign", self.key, "-out", signature, file)
         return dict(rest, signature=base64.b64encode(signature.read_bytes()).decode("ascii"))

@@ -166,6 +166,19 @@ class Cut(Exception):
     pass
 
 
+class Cutter:
+    """Ends the program at the file with this number."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+    def reach(self, paths: Paths, point: str) -> None:
+        if point == "restore_file:before":
+            if not self.left:
+                raise Cut
+            self.left -= 1
+
+
 def test_cut_off_anywhere_the_same_restore_goes_on(
     there: Paths, tmp_path: Path, ann: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -176,15 +189,7 @@ def test_cut_off_anywhere_the_same_restore_goes_on(
     expected = {name: text for name, text in tree(wanted).items() if not name.endswith("ledger.jsonl")}
     for stop in range(12):
         new = Paths(str(tmp_path / f"new-{stop}"))
-        left = [stop]
-
-        def reach(paths: Paths, point: str, left: t.List[int] = left) -> None:
-            if point == "restore_file:before":
-                left[0] -= 1
-                if left[0] < 0:
-                    raise Cut
-
-        monkeypatch.setattr(faults, "reach", reach)
+        monkeypatch.setattr(faults, "reach", Cutter(stop).reach)
         cut = False
         try:
             backup.restore(new, plain, HOST)

@@ -265,6 +265,7 @@ def refused(box: Box, certificate: str) -> str:
     return found["msg"]
 
 
+@pytest.mark.must_show("D4")
 @pytest.mark.parametrize("had", [True, False])
 def test_what_is_refused_with_one_line(box: Box, had: bool, tmp_path: Path, root: Authority, other: Authority) -> None:
     if had:
@@ -300,6 +301,7 @@ def test_what_is_refused_with_one_line(box: Box, had: bool, tmp_path: Path, root
     assert box.ask(good)["class"] == "success"
 
 
+@pytest.mark.must_show("D4")
 def test_a_revoked_certificate_is_refused(box: Box, tmp_path: Path, root: Authority) -> None:
     box.site = Authority(tmp_path, "site ca strict", root)
     chain = box.site.sign(box.csr(), NAMES)
@@ -328,6 +330,7 @@ def test_what_the_system_trusts_does_not_count(
     assert "does not verify" in refused(box, other.sign(box.csr(), NAMES))
 
 
+@pytest.mark.must_show("D4")
 def test_a_full_disk(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
     box.first()
     chain = box.site.sign(box.csr(), NAMES)
@@ -389,6 +392,7 @@ def test_who_does_not_run_reads_it_later(box: Box) -> None:
 # -- cut off
 
 
+@pytest.mark.must_show("D3")
 @pytest.mark.parametrize("point", POINTS)
 def test_cut_off_at_any_step(box: Box, monkeypatch: pytest.MonkeyPatch, point: str) -> None:
     box.first()
@@ -412,6 +416,7 @@ def test_cut_off_at_any_step(box: Box, monkeypatch: pytest.MonkeyPatch, point: s
     assert box.ask()["csr"] == ""
 
 
+@pytest.mark.must_show("D3")
 @pytest.mark.parametrize("cut", ["pending", "tries"])
 def test_cut_off_after_the_commit_a_key_in_use_is_not_asked_for_again(
     box: Box, monkeypatch: pytest.MonkeyPatch, cut: str
@@ -433,6 +438,7 @@ def test_cut_off_after_the_commit_a_key_in_use_is_not_asked_for_again(
     assert box.ask(box.site.sign(csr, NAMES))["class"] == "success"
 
 
+@pytest.mark.must_show("D3")
 @pytest.mark.parametrize("point", BACK_POINTS)
 def test_cut_off_on_the_way_back(box: Box, monkeypatch: pytest.MonkeyPatch, point: str) -> None:
     box.first()
@@ -451,6 +457,7 @@ def test_cut_off_on_the_way_back(box: Box, monkeypatch: pytest.MonkeyPatch, poin
     box.well()
 
 
+@pytest.mark.must_show("D3")
 @pytest.mark.parametrize("point", POINTS)
 def test_a_first_one_that_is_cut_off(box: Box, monkeypatch: pytest.MonkeyPatch, point: str) -> None:
     chain = box.site.sign(box.csr(), NAMES)

@@ -275,7 +275,10 @@ def test_a_change_that_is_planned_anew_goes_on_with_what_is_known(scene: Scene) 
     scene.add(lambda now: now >= 2, "a", every=1.0, steady=4.0, asked="c1")
     scene.add(lambda now: False, "b", what=LOCK, max_wait=20, then="swap")
     journal = Journal("c1", "quality", "2.0", "hold", "boot")
-    shown = lambda rows: scene.shown.append((scene.now, rows))  # noqa: E731
+
+    def shown(rows: t.Any) -> None:
+        scene.shown.append((scene.now, rows))
+
     found = Moment(scene.node, journal, scene.gates, scene.held, shown, lambda: scene.now, scene.sleep)
     while scene.now < 5:
         assert not found.look()

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import random
 import re
 import socket
 import struct
@@ -122,11 +122,12 @@ def test_a_camera_of_onvif_is_found() -> None:
         b"",
         b"\0" * 8,
         b"noise",
-        os.urandom(300),
+        bytes(random.Random(4).choices(range(256), k=300)),
         b"<a>" * 500,
         PROBE_MATCH.encode()[:300],
         b'<!DOCTYPE x [<!ENTITY a "b">]>' + PROBE_MATCH.encode(),
     ],
+    ids=["nothing", "zeros", "a word", "random", "many tags", "cut short", "an entity"],
 )
 def test_noise_is_no_camera(answer: bytes) -> None:
     with responder(discovery.GVCP_PORT, lambda dummy: [answer] * 20):

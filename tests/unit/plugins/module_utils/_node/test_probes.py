@@ -203,20 +203,22 @@ def latency(numbers: t.Dict[str, float]) -> float:
 def test_a_version_that_answers_right_and_three_times_slower_is_found(machine: Machine) -> None:
     probes = machine.steady("inference", requests=5, max_latency_ratio_to_baseline=2)
     assert machine.deploy(Behaviour(seconds=0.03), probes)["class"] == "success"
-    result = machine.deploy(Behaviour(seconds=0.12), probes)
+    result = machine.deploy(Behaviour(seconds=0.3), probes)
     assert (result["class"], result["cause"]) == ("reverted", "probe")
     assert "over 5 requests, baseline" in told(result)["reason"] and "times, allowed 2" in told(result)["reason"]
-    assert latency(told(result)["measured"]) >= 0.12 and latency(told(result)["baseline"]) >= 0.03
-    assert latency(machine.entry()["measured"]["app"]) >= 0.12
+    assert latency(told(result)["measured"]) >= 0.3 and latency(told(result)["baseline"]) >= 0.03
+    assert latency(machine.entry()["measured"]["app"]) >= 0.3
 
 
 def test_the_startup_probe_compares_too(machine: Machine) -> None:
-    probes = {"startup": dict(machine.probe("inference", requests=3, max_latency_ratio_to_baseline=2), within="300ms")}
+    probes = {"startup": dict(machine.probe("inference", requests=3, max_latency_ratio_to_baseline=2), within="1500ms")}
     assert machine.deploy(Behaviour(seconds=0.01), probes)["class"] == "success"
     assert latency(machine.workload.baseline) >= 0.01
-    result = machine.deploy(Behaviour(seconds=0.06), probes)
+    result = machine.deploy(
+        Behaviour(seconds=0.3), probes
+    )  # a busy machine adds to the first, and is no reason to fail
     assert result["class"] == "reverted"
-    assert "startup probe: not healthy within 0.3 s: the golden request: p95 latency" in told(result)["reason"]
+    assert "startup probe: not healthy within 1.5 s: the golden request: p95 latency" in told(result)["reason"]
 
 
 @pytest.mark.parametrize(

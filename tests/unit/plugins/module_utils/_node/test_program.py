@@ -17,6 +17,7 @@ from ansible_collections.physical_ai.edge.plugins.module_utils._node.errors impo
 from tests.tools.sync import ROOT
 
 NOT_PACKED = {
+    "access",  # of the first login, when there is no program on the node yet
     "pack",
     "units",
     "access",

@@ -219,7 +219,7 @@ def argvs(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[t.List[str]]:
     def run(argv: t.Sequence[str], **more: t.Any) -> t.Any:
         seen.extend(argv)
         seen.extend(f"{key}={value}" for key, value in (more.get("env") or {}).items())
-        return real(argv, **more)
+        return real(argv, check=more.pop("check", False), **more)
 
     monkeypatch.setattr(_runner.subprocess, "run", run)
     yield seen

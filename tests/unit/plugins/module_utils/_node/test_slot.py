@@ -126,6 +126,22 @@ def test_the_next_replacement_needs_no_recovery(place: Slot, point: str) -> None
     well(place, service)
 
 
+def cutting(real: t.Callable[..., t.Any], left: t.List[int], when: str) -> t.Callable[..., t.Any]:
+    """The function, and a cut before or after its call that is the last of `left`."""
+
+    def cut(*arguments: t.Any, **more: t.Any) -> t.Any:
+        left[0] -= 1
+        if left[0] == 0 and when == "before":
+            raise KillError
+        found = real(*arguments, **more)
+        if left[0] == 0:
+            raise KillError
+        return found
+
+    return cut
+
+
+@pytest.mark.must_show("D3")
 @pytest.mark.parametrize("name", CHANGING)
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("bad", [(), ("new",)])
@@ -139,16 +155,7 @@ def test_cut_off_at_any_change_of_a_file(
         slot.replace(place, "old", content("old"), Hooks())
         service, left = Service(place, bad), [number]
 
-        def cut(*arguments: t.Any, left: t.List[int] = left, **more: t.Any) -> t.Any:
-            left[0] -= 1
-            if left[0] == 0 and when == "before":
-                raise KillError
-            found = real(*arguments, **more)
-            if left[0] == 0:
-                raise KillError
-            return found
-
-        monkeypatch.setattr(os, name, cut)
+        monkeypatch.setattr(os, name, cutting(real, left, when))
         with contextlib.suppress(KillError, NodeError):
             slot.replace(place, "new", content("new"), service.hooks())
         monkeypatch.setattr(os, name, real)

@@ -1,0 +1,295 @@
+# Copyright: (c) 2026, physical_ai.edge contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Issuing CAs on gateways, and nodes whose certificates rotate under load, by push and by themselves."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import socket
+import ssl
+import threading
+import time
+import typing as t
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.deploying import Tenant, push, put
+
+if t.TYPE_CHECKING:
+    from tests.lab import Lab
+    from tests.lab.node import Node
+    from tests.lab.playbook import PlaybookResult
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+Figure = t.Callable[[str], None]
+HOST, GATEWAY, SITE, PORT, DAY = "kiruna-cam01", "kiruna-gw01", "site_kiruna", 18443, 86400
+BUNDLE = "/etc/physical-ai/pki/trust.pem"
+DEFINITION = "/var/lib/physical-ai/certificates/node/definition.json"
+LEAF = "/var/lib/physical-ai/certificates/node/current/tls.crt"
+WIPE = "rm -rf /etc/physical-ai/pki /var/lib/physical-ai/certificates /var/lib/physical-ai/ca"
+
+# A TLS server as any: it reads its pair when it starts and when it is told, and answers each connection anew.
+SERVER = """
+import signal, socket, ssl, threading
+HERE = "/var/lib/physical-ai/certificates/node/current/"
+def context():
+    found = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    found.load_cert_chain(HERE + "tls.crt", HERE + "tls.key")
+    return found
+now = context()
+def reload(*_unused):
+    global now
+    now = context()
+signal.signal(signal.SIGHUP, reload)
+def answer(connection):
+    try:
+        with now.wrap_socket(connection, server_side=True) as secure:
+            secure.sendall(b"ok")
+    except OSError:
+        connection.close()
+with socket.create_server(("", %d), backlog=512) as listening:
+    while True:
+        threading.Thread(target=answer, args=(listening.accept()[0],), daemon=True).start()
+"""
+UNIT = """[Unit]
+Description=A TLS server
+[Service]
+ExecStart=/usr/bin/python3 /usr/local/lib/tls-test.py
+ExecReload=/bin/kill -HUP $MAINPID
+"""
+
+
+class Clients(threading.Thread):
+    """New connections at a rate, each verified against the bundle that the node publishes; bounded in number."""
+
+    def __init__(self, node: Node, name: str, rate: int = 100, most: int = 120000) -> None:
+        super().__init__(daemon=True)
+        self._node, self._name, self._rate, self._most = node, name, rate, most
+        self._over = threading.Event()
+        self.done, self.failed, self.serials = 0, [], set()  # type: int, list[str], set[str]
+        self.trust()
+
+    def trust(self) -> None:
+        """Takes the published bundle over, as a client at the site does now and then."""
+        context = ssl.create_default_context(cadata=self._node.exec(["cat", BUNDLE]).stdout)
+        self._context = context
+
+    def connect(self) -> None:
+        try:
+            plain = socket.create_connection((self._node.address, PORT), timeout=10)
+            with plain, self._context.wrap_socket(plain, server_hostname=self._name) as secure:
+                self.serials.add(str((secure.getpeercert() or {})["serialNumber"]))
+                assert secure.recv(2) == b"ok"
+        except (OSError, AssertionError) as exc:
+            self.failed.append(f"{time.strftime('%H:%M:%S')} {exc!r}")
+        self.done += 1
+
+    def run(self) -> None:
+        began = time.monotonic()
+        with ThreadPoolExecutor(24) as pool:
+            for number in range(self._most):
+                if self._over.wait(max(0.0, began + number / self._rate - time.monotonic())):
+                    break
+                pool.submit(self.connect)
+        self.seconds = time.monotonic() - began
+
+    def __enter__(self) -> Clients:
+        self.start()
+        return self
+
+    def __exit__(self, *_unused: object) -> None:
+        self._over.set()
+        self.join()
+
+
+class Office:
+    """Where the root is kept."""
+
+    def __init__(self, lab: Lab, folder: Path) -> None:
+        self.lab, self.root = lab, folder / "pki"
+
+    def play(self, playbook: str, *arguments: str, **variables: t.Any) -> PlaybookResult:
+        given = {"site_ca_root_path": str(self.root), **variables}
+        return self.lab.playbook(
+            f"playbooks/{playbook}.yml", "--limit", SITE, *arguments, extra_vars=given, check=False
+        )
+
+    def must(self, playbook: str, *arguments: str, **variables: t.Any) -> PlaybookResult:
+        done = self.play(playbook, *arguments, **variables)
+        assert done.rc == 0, done.stdout[-3000:] + done.stderr[-1000:]
+        return done
+
+    def pki(self, **variables: t.Any) -> PlaybookResult:
+        return self.must("pki", site_ca_root_passphrase="only-in-this-test", **variables)
+
+    def rotate(self, **variables: t.Any) -> PlaybookResult:
+        settings = {
+            "reload": {"kind": "unit", "unit": "tls-test.service", "action": "reload"},
+            "endpoint": f"localhost:{PORT}",
+        }
+        return self.must(
+            "rotate_certificates", rotate_serial="100%", certificates_settings={"node": settings}, **variables
+        )
+
+    def rows(self, host: str = HOST) -> dict[str, dict[str, t.Any]]:
+        found = json.loads(self.lab.nodes[host].exec("edge certificates --json").stdout)
+        return {row["name"]: row for row in found}
+
+    def serial(self, host: str = HOST) -> str:
+        return str(self.rows(host)["node"]["installed"]["serial"])
+
+
+@pytest.fixture(scope="module")
+def office(provisioned_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Office]:
+    members = [provisioned_lab.nodes[name] for name in (GATEWAY, HOST)]
+    for node in members:
+        node.exec("systemctl stop physical-ai-ca.socket 2>/dev/null; " + WIPE)
+        put(node, "/usr/local/lib", {"tls-test.py": (SERVER % PORT).encode()})
+        put(node, "/etc/systemd/system", {"tls-test.service": UNIT.encode()})
+        node.exec("systemctl daemon-reload")
+    found = Office(provisioned_lab, tmp_path_factory.mktemp("office"))
+    found.pki()
+    found.rotate()
+    for node in members:
+        node.exec("systemctl restart tls-test.service")
+    yield found
+    provisioned_lab.heal()
+    for node in members:
+        node.exec("systemctl stop tls-test.service; rm /etc/systemd/system/tls-test.service; " + WIPE)
+
+
+def test_a_second_run_does_nothing(office: Office) -> None:
+    assert office.rotate().changed == 0
+    assert office.pki().changed == 0
+    rows = office.rows()
+    assert list(rows) == ["node"] and rows["node"]["reason"] == "valid", rows
+    shown = office.must("certificates").stdout
+    assert HOST in shown and "issuing CA" in shown
+    assert not office.lab.nodes[HOST].exec("grep -rl 'PRIVATE KEY' /var/lib/physical-ai/ca 2>/dev/null || true").stdout
+
+
+@pytest.mark.must_show("D1")
+def test_nobody_notices_while_leaf_issuing_ca_and_root_rotate(office: Office, figure: Figure) -> None:
+    node = office.lab.nodes[HOST]
+    names = node.exec(f"openssl x509 -noout -ext subjectAltName -in {LEAF}").stdout
+    name = next(word[4:].rstrip(",") for word in names.split() if word.startswith("DNS:"))
+    root = {"site_ca_root_name": "root-2", "site_ca_roots_old": ["root"]}
+    with Clients(node, name) as clients:
+        time.sleep(3)
+        office.rotate(rotate_all=True)  # the leaf
+        office.pki(site_ca_renew=True)  # the issuing CA
+        office.rotate(rotate_all=True)
+        office.pki(pki_phase="trust", **root)  # the root: new trust first,
+        clients.trust()
+        office.pki(pki_phase="issue", **root)
+        office.rotate(rotate_all=True)  # then leaves,
+        office.pki(pki_phase="retire", **root)  # then the old trust goes
+        clients.trust()
+        time.sleep(3)
+    assert clients.failed == [], (len(clients.failed), clients.failed[:5])
+    assert len(clients.serials) == 4, clients.serials
+    figure(
+        f"{clients.done} new connections in {clients.seconds:.0f} s ({clients.done / clients.seconds:.0f} a second), "
+        f"4 leaves of 3 issuing CAs and 2 roots: 0 failed"
+    )
+
+
+def renew(node: Node) -> dict[str, t.Any]:
+    """What the timer starts."""
+    done = node.exec("edge certificates --renew --json", check=False, timeout=120)
+    return json.loads(done.stdout)
+
+
+def skewed(nodes: t.Sequence[Node], seconds: int) -> t.Iterator[None]:
+    for node in nodes:
+        node.skew_clock(seconds)
+    try:
+        yield
+    finally:
+        for node in nodes:
+            node.skew_clock(0)
+
+
+@pytest.mark.must_show("D2")
+def test_four_hundred_days_in_the_cupboard(office: Office, figure: Figure) -> None:
+    """No link to the centre, no controller: the gateway alone renews, and what runs runs all the time."""
+    lab, node = office.lab, office.lab.nodes[HOST]
+    tenant = Tenant(node, "cupboard", push(lab, "ok-1"), 18460)
+    tenant.wipe()
+    tenant.run(tenant.workload("ok-1"))
+    before = office.serial()
+    lab.cut("kiruna")
+    try:
+        with contextlib.contextmanager(skewed)([node, lab.nodes[GATEWAY]], 400 * DAY):
+            for member in (lab.nodes[GATEWAY], node):  # what they heard of the time is gone with their memory
+                member.power_cut()
+                member.power_on()
+            assert tenant.answers(60) == "1", "what ran runs again, whatever the date"
+            assert not office.rows()["node"]["installed"]["valid"]
+            result = renew(node)
+            assert not result["failed"] and office.serial() != before, result
+            assert office.rows()["node"]["installed"]["valid"]
+            left = office.rows()["node"]["installed"]["days_left"]
+    finally:
+        lab.restore("kiruna")
+    # Back in the present, as a controller says: what was issued in the future is found and replaced.
+    future = office.serial()
+    for member in (lab.nodes[GATEWAY], node):
+        member.exec(f"rm -rf /run/physical-ai/clock; edge clock --forget; edge clock --note {time.time():.0f}")
+    result = renew(node)
+    assert not result["failed"] and office.serial() != future, result
+    tenant.wipe()
+    figure(
+        f"expired for 370 days, cut off: the workload is back, the gateway alone renewed ({left:g} days left), and again in the present"
+    )
+
+
+@pytest.mark.must_show("D2")
+@pytest.mark.parametrize("year", [1970, 2099])
+def test_a_clock_that_is_wrong_by_decades_loses_nothing(office: Office, year: int, figure: Figure) -> None:
+    node = office.lab.nodes[HOST]
+    before = office.serial()
+    seconds = int((year - 1970) * 365.25 * DAY - time.time())
+    with contextlib.contextmanager(skewed)([node], seconds + DAY):
+        row = office.rows()["node"]
+        assert row["clock"] == "doubtful" and not row["due"], row
+        result = renew(node)
+        assert not result["failed"] and result["clock"] == "doubtful", result
+        assert office.serial() == before
+    assert office.rows()["node"]["reason"] == "valid"
+    figure(f"in {year}: nothing was renewed, expired or deleted")
+
+
+@pytest.mark.must_show("D4")
+def test_the_gateway_refuses_the_name_of_another_node(office: Office, figure: Figure) -> None:
+    node = office.lab.nodes[HOST]
+    said = json.loads(node.exec(["cat", "/etc/physical-ai/pki/gateway.json"]).stdout)
+    text = base64.b64encode(json.dumps(dict(said, node=GATEWAY)).encode()).decode()
+    kept = office.serial()
+    node.exec(f"cd /etc/physical-ai/pki && cp gateway.json kept && echo {text} | base64 -d > gateway.json")
+    node.exec(f"cp {DEFINITION} /run/definition.json")
+    try:
+        node.exec("python3 - <<'EOF'\n" + AGE + "\nEOF")
+        result = renew(node)
+    finally:
+        node.exec(
+            "cd /etc/physical-ai/pki && mv kept gateway.json; rm -f /var/lib/physical-ai/certificates/node/tries.json"
+        )
+    assert office.serial() == kept
+    message = result["certificates"]["node"]["msg"]
+    assert result["failed"] and "\n" not in message and GATEWAY in message, result
+    figure(message.partition("says: ")[2])
+
+
+# Another name is wanted, so another certificate is.
+AGE = f"""
+import json
+path = "{DEFINITION}"
+wanted = json.load(open(path))
+wanted["dns"] = [name.replace("cam01", "gw01") for name in wanted["dns"]]
+json.dump(wanted, open(path, "w"))
+"""
