@@ -43,7 +43,7 @@ class Replaced(Fleet):
     def __init__(self, folder: Path, root: Path) -> None:
         super().__init__(folder, certificate_authority=test_pki.module(), hardware_info=HARDWARE)
         self.root = root
-        for name in ("bootstrap", "restore", "provision", "secrets", "deploy"):
+        for name in ("bootstrap", "restore", "provision", "rotate_certificates", "secrets", "deploy"):
             text = RAN.replace("NAME", name)
             (self.path / "playbooks" / f"{name}.yml").write_text(text, encoding="utf-8")
 
@@ -93,13 +93,15 @@ def test_a_node(fleet: tuple[Replaced, Person]) -> None:
     done = site.replace("kiruna-cam01", release="x")
     assert done.returncode == 0, done.stdout
     here = "on kiruna-cam01"
-    assert ran(done) == [f"bootstrap {here}, another key", f"provision {here}", f"secrets {here}", f"deploy {here}"]
+    steps = [f"{name} {here}" for name in ("provision", "rotate_certificates", "secrets", "deploy")]
+    assert ran(done) == [f"bootstrap {here}, another key", *steps]
     assert re.findall(r'"(\w+) +\d+ s"', done.stdout) == [
         "bootstrap",
         "revoke",
         "restore",
         "provision",
         "pki",
+        "certificates",
         "secrets",
         "deploy",
         "all",
@@ -123,7 +125,12 @@ def test_a_gateway(fleet: tuple[Replaced, Person]) -> None:
     shutil.rmtree(site.node("kiruna-gw01") / "ca")
     done = site.replace("kiruna-gw01", restore_key="operator.key")
     assert done.returncode == 0, done.stdout
-    assert [line.split()[0] for line in ran(done)] == ["bootstrap", "restore", "provision"]
+    assert [line.split()[0] for line in ran(done)] == [
+        "bootstrap",
+        "restore",
+        "provision",
+        *["rotate_certificates"] * 2,
+    ]
     camera.leaf = camera.chain
     assert site.verify("kiruna-cam01", camera) == "certificate revoked", "what the old box could sign"
     camera.ask(site.authority(site.root))

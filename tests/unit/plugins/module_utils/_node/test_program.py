@@ -20,7 +20,6 @@ NOT_PACKED = {
     "access",  # of the first login, when there is no program on the node yet
     "pack",
     "units",
-    "access",
     "doctor",
     "doctor_files",
     "doctor_identity",
