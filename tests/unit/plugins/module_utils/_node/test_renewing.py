@@ -37,6 +37,7 @@ class Gateway(threading.Thread):
         super().__init__(daemon=True)
         self.site = site
         self.said: t.List[str] = []
+        self.answering = threading.Lock()
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}/certificates"
 
@@ -46,7 +47,7 @@ class Gateway(threading.Thread):
                 connection, _address = self._listening.accept()
             except OSError:
                 return
-            with connection:
+            with self.answering, connection:
                 self.said.append(ca_serve.serve(self.site.authority, connection.fileno(), connection.fileno()))
 
     def close(self) -> None:
@@ -92,7 +93,9 @@ class Pair:
         return [leaf.serial for leaf in leaves if leaf is not None]
 
     def renew(self) -> t.Dict[str, t.Any]:
-        return certificate_requests.renew(self.node)
+        result = certificate_requests.renew(self.node)
+        with self.gateway.answering:  # it answers before it says what
+            return result
 
 
 @pytest.fixture(scope="module")
