@@ -75,6 +75,19 @@ options:
     type: list
     elements: dict
     default: []
+  block:
+    description:
+      - Nodes that are cut off, each with C(node) and C(reason). Nothing is issued to them any more, and what was issued, also such as ran
+        out, is revoked. With C(tenant), only certificates of workloads of this tenant on that node.
+      - O(allowed) is what counts from then on, so it must say the same.
+    type: list
+    elements: dict
+    default: []
+  unblock:
+    description: Names of nodes to which something is issued again. What was revoked stays revoked.
+    type: list
+    elements: str
+    default: []
   retire:
     description: Whether older issuing CAs end. It is refused while a node has nothing newer.
     type: bool
@@ -119,7 +132,7 @@ EXAMPLES = r"""
 
 - name: A box was stolen
   physical_ai.edge.certificate_authority:
-    revoke: [{node: kiruna-cam01, reason: keyCompromise}]
+    block: [{node: kiruna-cam01, reason: keyCompromise}]
 """
 
 RETURN = r"""
@@ -138,6 +151,10 @@ chain:
   returned: always
 crl:
   description: What it revoked, as PEM.
+  type: str
+  returned: always
+root_crl:
+  description: What the roots revoked, as PEM, as it was given last.
   type: str
   returned: always
 status:
@@ -168,7 +185,16 @@ def ensure(module: AnsibleModule, wanted: t.Dict[str, t.Any]) -> t.Dict[str, t.A
         if module.check_mode:  # the node is not provisioned yet: nothing is here
             why = "there is none yet" if "definition" in wanted else ""
             status = {"state": "absent", "generations": []}
-            return {"changed": True, "csr": "", "why": why, "chain": "", "crl": "", "status": status, "diff": []}
+            return {
+                "changed": True,
+                "csr": "",
+                "why": why,
+                "chain": "",
+                "crl": "",
+                "root_crl": "",
+                "status": status,
+                "diff": [],
+            }
         raise NodeError("program", _edge.MISSING)
     code, out, err = module.run_command([_edge.PROGRAM, "ca", "install", "-"], data=json.dumps(wanted))
     if code != 0:
@@ -247,6 +273,8 @@ def main() -> None:
             **{name: {"type": "str"} for name in ("root", "trust", "crl", "certificate", "chain")},
             "allowed": {"type": "dict"},
             "revoke": {"type": "list", "elements": "dict", "default": []},
+            "block": {"type": "list", "elements": "dict", "default": []},
+            "unblock": {"type": "list", "elements": "str", "default": []},
             "retire": {"type": "bool", "default": False},
             "renew": {"type": "bool", "default": False},
             "service": {"type": "bool", "default": True},

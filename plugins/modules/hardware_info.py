@@ -140,6 +140,13 @@ hardware:
       elements: dict
       returned: always
       sample: [{name: mmcblk0, transport: emmc, wear_percent: 20, health: ok, size_bytes: 31268536320}]
+    machine:
+      description:
+        - By what the machine is told apart from others of its kind - the C(serial) number and C(uuid) of its maker, where they are none of
+          those that makers leave in, and C(id), which is that of the installation and goes with its disk.
+      type: dict
+      returned: always
+      sample: {serial: "1421722041234", uuid: null, id: 4c4c4544003957108052b4c04f384833}
     tpm:
       description: Whether there is a TPM, and its version.
       type: dict

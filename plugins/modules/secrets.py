@@ -39,6 +39,12 @@ options:
     type: str
     choices: [present, absent]
     default: present
+  force:
+    description:
+      - Takes what is not given away also where a version of a workload names it, whatever is held and whoever is not idle.
+      - A workload that runs goes on without its secrets, and is neither told nor started again without them.
+    type: bool
+    default: false
   reason:
     description: Why, for the ledger of the node.
     type: str
@@ -154,6 +160,7 @@ def delivery(params: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
             for name, (value, version) in given.items()
         },
         "registries": {} if absent else params["registries"],
+        "force": params["force"],
         "reason": params["reason"],
         "who": "ansible",
     }
@@ -203,6 +210,7 @@ def main() -> None:
             "values": {"type": "dict", "default": {}, "no_log": True},
             "registries": {"type": "dict", "default": {}, "no_log": True},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "force": {"type": "bool", "default": False},
             "reason": {"type": "str", "default": ""},
         },
         supports_check_mode=True,

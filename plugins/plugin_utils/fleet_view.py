@@ -232,7 +232,8 @@ def _state(status: Mapping[str, Any], tenant: str, workload: str) -> tuple[str, 
     item, last = found["workloads"][workload], found["last"]
     change = next((item for item in status["changes"] if item["tenant"] == tenant), None)
     if change:
-        return UNDER_WAY, f"release {change['release']}, at step {change['step']}"
+        what = f"release {change['release']}" if change["release"] else "other secrets"
+        return UNDER_WAY, f"{what}, at step {change['step']}"
     if item["current"] and item["running"] is None:
         return UNKNOWN, f"engine: {status['engine']}"
     if item["current"] and not item["running"]:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from ..module_utils._core import spec
 from ..module_utils._core.fields import SpecError
+from . import blocked as _blocked
 from . import release as _release
 from . import windows as _windows_of
 from ._rollout import check, outcomes, report, run
@@ -23,6 +24,8 @@ SITE = "__rollout_site_lease"
 FOUND = "__workloads_found"
 HEALTH = "__rollout_health"
 BACK = "__rollout_back"
+BLOCKED = "edge_blocked"
+"""Beside what the inventory says of a host: who is cut off there."""
 VARIABLES = (
     *_release.SELECTABLE,
     *("edge_labels", "edge_networks", "edge_when_offline"),
@@ -75,7 +78,7 @@ def variables(hostvars: Mapping[str, t.Any], hosts: Sequence[str]) -> dict[str, 
         discovered = have.get(FOUND) or {}
         if isinstance(discovered, Mapping) and discovered.get("labels"):
             values["edge_labels"] = {**(values["edge_labels"] or {}), **discovered["labels"]}
-        found[host] = values
+        found[host] = {**values, BLOCKED: _blocked.found(have)}
     return found
 
 
@@ -83,7 +86,14 @@ def _members(release: Mapping[str, t.Any], known: Hosts, asked: bool) -> dict[st
     """Hosts that the release is for. Before nodes are asked, labels that only they know fit."""
     if not asked:
         release = {**release, "workloads": [_without_found(item) for item in release["workloads"]]}
-    return {host: values for host, values in known.items() if _release.selected(release, values)}
+    chosen = {host: values for host, values in known.items() if _release.selected(release, values)}
+    return {host: values for host, values in chosen.items() if not _cut_off(release, values)}
+
+
+def _cut_off(release: Mapping[str, t.Any], values: Mapping[str, t.Any]) -> str:
+    """Why nothing of the release goes to a host: it, its site or the tenant there is blocked."""
+    found = values[BLOCKED]
+    return str(found["reason"] or found["tenants"].get(release["tenant"], ""))
 
 
 def _asked(have: Mapping[str, t.Any]) -> t.Any:
@@ -137,6 +147,8 @@ def problems(
 
 def _why_none(release: Mapping[str, t.Any], known: Hosts, hosts: Sequence[str]) -> list[str]:
     first = hosts[0]
+    if _cut_off(release, known[first]):
+        return [f"{first} is passed over: {_cut_off(release, known[first])}"]
     return [
         f"workload {item.get('name')}: on {first} {_release.mismatch('select', item.get('select') or {}, known[first])}"
         for item in release["workloads"]

@@ -36,6 +36,7 @@ _OPTIONS = mapping(
         "networks": Field(listing(issuing.network), default=(), doc="networks of the site (site_ca_networks)"),
         "certificates": Field(listing(_CERTIFICATE), default=(), doc="site_ca_certificates"),
         "blocked": Field(listing(text()), default=(), doc="site_ca_blocked"),
+        "cut_off": Field(listing(issuing.blocking), default=(), doc="nodes, and tenants on nodes, that are cut off"),
         "lifetime_days": Field(integer(1, 397), default=30, doc="site_ca_lifetime_days"),
         "per_minute": Field(integer(1, 6000), default=60, doc="site_ca_per_minute"),
         "curve": Field(text(), default="P-256", doc="site_ca_curve"),
@@ -59,8 +60,14 @@ def plan(hostvars: Mapping[str, Any], hosts: Iterable[str], options: Mapping[str
     for host, entry in nodes.items():
         entry["blocked"] = host in given["blocked"]
     data = {key: given[key] for key in ("site", "lifetime_days", "per_minute")}
-    allowed = issuing.allowed("site_ca", {"schema": issuing.SCHEMA, **data, "nodes": nodes})
-    return {"allowed": allowed, "definition": _definition(allowed, given)}
+    rules: dict[str, Any] = {"schema": issuing.SCHEMA, **data, "nodes": nodes}
+    definition = _definition(
+        issuing.allowed("site_ca", rules), given
+    )  # who is blocked is no reason for another issuing CA
+    for item in given["cut_off"]:
+        rules = issuing.blocked(rules, item)
+    allowed = issuing.allowed("site_ca", rules)
+    return {"allowed": allowed, "definition": definition}
 
 
 def _identity(host: str, name: str, given: Mapping[str, Any]) -> str:

@@ -70,7 +70,7 @@ class Desk:
 @pytest.fixture(scope="module")
 def desk(provisioned_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Desk]:
     signing.needed()
-    images = push(provisioned_lab, "ok-1", "ok-2")
+    images = push(provisioned_lab, "ok-1", "ok-72")  # no other test has the latter
     tenant = Tenant(provisioned_lab.nodes[HOST], TENANT, images, 18360)
     tenant.node.exec(WIPE)
     tenant.wipe()
@@ -88,7 +88,7 @@ def running(desk: Desk) -> t.Iterator[Desk]:
     desk.trust("ann", "bob")
     done = desk.deploy(desk.release("ok-1", "ann"))
     assert done.rc == 0, done.stdout
-    desk.tenant.node.exec(f"docker image rm -f {desk.tenant.images['ok-2']} >/dev/null 2>&1 || true")
+    desk.tenant.node.exec(f"docker image rm -f {desk.tenant.images['ok-72']} >/dev/null 2>&1 || true")
     before = desk.tenant.identity()
     yield desk
     assert desk.tenant.identity() == before
@@ -105,7 +105,7 @@ BAD = [
 @pytest.mark.parametrize(("signer", "words"), BAD, ids=["unsigned", "other-tenant", "unknown"])
 def test_the_playbook_refuses_before_contact(running: Desk, signer: str, words: str, figure: Figure) -> None:
     """The link of the site is cut: whoever tried to reach the node would say that it cannot be reached."""
-    path = running.release("ok-2", signer)
+    path = running.release("ok-72", signer)
     running.lab.cut("kiruna")
     try:
         done = running.deploy(path, edge_signers=running.signers("ann", "bob"))
@@ -120,9 +120,9 @@ def test_the_playbook_refuses_before_contact(running: Desk, signer: str, words: 
 @pytest.mark.parametrize(("signer", "words"), BAD, ids=["unsigned", "other-tenant", "unknown"])
 def test_the_node_refuses_by_itself(running: Desk, signer: str, words: str, check: list[str], figure: Figure) -> None:
     """F33: a controller that asks for no signature does not make a node run what is not signed."""
-    done = running.deploy(running.release("ok-2", signer), *check)
+    done = running.deploy(running.release("ok-72", signer), *check)
     assert done.rc != 0 and words in done.stdout, done.stdout
-    assert not running.has("ok-2"), "nothing was fetched"
+    assert not running.has("ok-72"), "nothing was fetched"
     if not check:
         entry = json.loads(running.tenant.node.exec("edge ledger --lines 1 --json").stdout)["entries"][-1]
         assert (entry["class"], entry["cause"]) == ("refused", "signature"), entry
@@ -133,21 +133,21 @@ def test_the_node_refuses_by_itself(running: Desk, signer: str, words: str, chec
 def test_what_was_changed_after_it_was_signed(running: Desk, force: bool) -> None:
     path = running.release("ok-1", "ann")
     text = path.read_text(encoding="utf-8")
-    one, two = (running.tenant.images[name].partition("@")[2] for name in ("ok-1", "ok-2"))
+    one, two = (running.tenant.images[name].partition("@")[2] for name in ("ok-1", "ok-72"))
     path.write_text(text.replace(one, two), encoding="utf-8")
     done = running.deploy(path, workloads_force=force)
     assert done.rc != 0 and "it was changed afterwards" in done.stdout, done.stdout
-    assert not running.has("ok-2")
+    assert not running.has("ok-72")
 
 
 def test_a_good_signature_does_not_cover_another_image(running: Desk) -> None:
     """What asks for a workload that the signed file does not name, as a controller in wrong hands would."""
     text = running.text("ok-1")
     more = {"signed_text": text, "signature": running.people["ann"].sign(text)}
-    result = running.tenant.deploy(running.tenant.workload("ok-2"), release=f"1.{running.number}", **more)
+    result = running.tenant.deploy(running.tenant.workload("ok-72"), release=f"1.{running.number}", **more)
     assert (result["class"], result["cause"]) == ("refused", "signature")
-    assert f"the signed file does not name {running.tenant.images['ok-2'].partition('@')[2]}" in sentence(result)
-    assert not running.has("ok-2")
+    assert f"the signed file does not name {running.tenant.images['ok-72'].partition('@')[2]}" in sentence(result)
+    assert not running.has("ok-72")
 
 
 def test_a_key_is_rotated_and_a_revoked_one_refused(running: Desk, figure: Figure) -> None:
@@ -158,9 +158,9 @@ def test_a_key_is_rotated_and_a_revoked_one_refused(running: Desk, figure: Figur
         assert done.rc == 0, done.stdout
         assert f"is signed by {signer}@example.com" in running.deploy(path, "-v", edge_signers=both).stdout
     running.trust("ann", "next", "bob", revoked=["ann"])
-    done = running.deploy(running.release("ok-2", "ann"))
+    done = running.deploy(running.release("ok-72", "ann"))
     assert done.rc != 0 and "it was signed with a key that is revoked: ann@example.com" in done.stdout, done.stdout
-    assert not running.has("ok-2")
+    assert not running.has("ok-72")
     done = running.deploy(running.release("ok-1", "next"))
     assert done.rc == 0, done.stdout
     figure("old and new key signed side by side, then the old one was revoked and refused; what ran was not touched")
@@ -168,7 +168,7 @@ def test_a_key_is_rotated_and_a_revoked_one_refused(running: Desk, figure: Figur
 
 def test_the_ledger_says_who_signed_and_the_way_back_needs_no_signature(desk: Desk) -> None:
     desk.trust("ann")
-    for image in ("ok-1", "ok-2"):
+    for image in ("ok-1", "ok-72"):
         done = desk.deploy(desk.release(image, "ann"))
         assert done.rc == 0, done.stdout
     last = json.loads(desk.tenant.node.exec("edge ledger --lines 1 --json").stdout)["entries"][-1]

@@ -19,7 +19,7 @@ from tests.lab import engine, images, oci
 from tests.lab.vm import Vm
 from tests.tools.sync import ROOT
 
-pytestmark = [pytest.mark.vm, pytest.mark.e2e, pytest.mark.must_show("B5")]
+pytestmark = [pytest.mark.vm, pytest.mark.e2e, pytest.mark.slow, pytest.mark.must_show("B5")]
 Figure = t.Callable[[str], None]
 NAME = "camera-line-1"
 ASK = {"port": 8000, "path": "/version", "timeout": "20s"}
@@ -124,7 +124,8 @@ def test_a_missing_camera_skips_the_change_with_its_reason(line: Line, figure: F
     figure(result["msg"])
     line.camera("plug", "0")
     line.vm.wait_for(f"test -c /dev/edge/{NAME}", timeout=60)
-    assert line.deploy()["class"] == "success"
+    done = line.deploy()
+    assert done["class"] == "success", done["msg"]
     assert line.opens()
     assert line.last() == ("arrived", [])
 
@@ -145,7 +146,6 @@ def test_a_camera_that_is_replugged_on_another_port_reaches_its_container_again(
     figure("unplugged and replugged on another port: same name, same container, both in the ledger")
 
 
-@pytest.mark.slow
 def test_a_reload_of_systemd_leaves_the_camera_to_its_container(line: Line, figure: Figure) -> None:
     """Control groups of version 2 with systemd's driver, where a reload writes the rules of devices anew."""
     before = line.container()
@@ -156,7 +156,6 @@ def test_a_reload_of_systemd_leaves_the_camera_to_its_container(line: Line, figu
     figure("camera still opens in its container after `systemctl daemon-reload`")
 
 
-@pytest.mark.slow
 def test_a_camera_that_is_gone_at_boot_and_comes_later(line: Line, figure: Figure) -> None:
     cut_and_power_on(line.vm)  # the camera is not plugged in after it
     line.vm.wait_for(f"docker ps --format '{{{{.Names}}}}' | grep -qx {line.container()[0]}", timeout=240)
@@ -173,7 +172,6 @@ def test_a_camera_that_is_gone_at_boot_and_comes_later(line: Line, figure: Figur
     figure("gone at boot: the workload runs without it, the ledger says it; plugged in later it is there again")
 
 
-@pytest.mark.slow
 def test_a_name_by_port_belongs_to_whatever_is_plugged_in_there(line: Line) -> None:
     """A broken camera is replaced by another one: no name has to be changed."""
     line.name_by(port=PORTS[0])

@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import typing as t
 
-from . import doctor_hardware, doctor_machine, doctor_service
+from . import doctor_hardware, doctor_identity, doctor_machine, doctor_service
 from .doctor_finding import FAILURE, WARNING, Check, Finding, NotChecked, Seen, warning
 
-CHECKS: t.Tuple[Check, ...] = (*doctor_machine.CHECKS, *doctor_service.CHECKS, *doctor_hardware.CHECKS)
+CHECKS: t.Tuple[Check, ...] = (
+    *doctor_machine.CHECKS,
+    *doctor_identity.CHECKS,
+    *doctor_service.CHECKS,
+    *doctor_hardware.CHECKS,
+)
 HEALTHY, WARNINGS, FAILURES = 0, 1, 2
 """Exit codes."""
 _BROKEN = (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError, RecursionError)

@@ -331,9 +331,9 @@ def holds(seen: Seen) -> t.Iterator[Finding]:
         scope = item.get("scope")
         yield warning(
             str(scope),
-            f"{item.get('who')} holds changes back: {item.get('reason')}",
+            f"{item.get('who')} {'blocks it' if item.get('blocked') else 'holds changes back'}: {item.get('reason')}",
             "no hold, or one that is still wanted",
-            f"edge release {scope}",
+            f"edge {'unblock' if item.get('blocked') else 'release'} {scope}",
         )
 
 

@@ -391,6 +391,41 @@ _REVOKE = mapping(
 )
 
 
+_BLOCK = mapping(
+    {
+        "node": Field(node_name, required=True, doc="who is cut off"),
+        "tenant": Field(text(_TENANT, "the name of a tenant"), doc="only this one, on that node"),
+        "reason": Field(text("|".join(REASONS), f"one of {', '.join(REASONS)}"), default=REASONS[0], doc="why"),
+    }
+)
+
+
+def blocking(where: str, data: t.Any) -> t.Dict[str, str]:
+    return _BLOCK(where, data)
+
+
+def cut_off(wanted: t.Mapping[str, str], item: t.Mapping[str, t.Any]) -> bool:
+    """Whether a block is of this certificate."""
+    mine = "tenant" not in wanted or item["name"].startswith(wanted["tenant"] + ".")
+    return item["node"] == wanted["node"] and mine
+
+
+def blocked(rules: t.Mapping[str, t.Any], wanted: t.Mapping[str, str]) -> t.Dict[str, t.Any]:
+    """What is allowed, without a node, or a tenant on it. Who is not in it gets nothing as it is."""
+    nodes = dict(rules["nodes"])
+    entry = nodes.get(wanted["node"])
+    if entry is not None and "tenant" in wanted:
+        kept = {
+            name: item
+            for name, item in entry["certificates"].items()
+            if not cut_off(wanted, {"node": wanted["node"], "name": name})
+        }
+        nodes[wanted["node"]] = dict(entry, certificates=kept)
+    elif entry is not None:
+        nodes[wanted["node"]] = dict(entry, blocked=True)
+    return dict(rules, nodes=nodes)
+
+
 def revocation(where: str, data: t.Any) -> t.Dict[str, str]:
     found = _REVOKE(where, data)
     if ("node" in found) == ("serial" in found):

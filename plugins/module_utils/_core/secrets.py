@@ -31,7 +31,7 @@ LARGEST_SET = 512 << 10
 HIDDEN = "(not shown)"
 RESTART, SIGNAL, NONE = "restart", "signal", "none"
 
-_KEYS = ("schema", "id", "tenant", "secrets", "registries", "check", "who", "reason")
+_KEYS = ("schema", "id", "tenant", "secrets", "registries", "check", "force", "who", "reason")
 _REGISTRY = "registry/"
 _SHORTEST = 4
 _SHORTEST_LINE = 8
@@ -45,7 +45,10 @@ Values = t.Dict[str, bytes]
 
 @dataclass(frozen=True)
 class Request:
-    """A tenant's whole set. Pull credentials are in it by the name of :func:`registry_key`."""
+    """A tenant's whole set. Pull credentials are in it by the name of :func:`registry_key`.
+
+    `force` takes away what is not in it also where a version of a workload names it, and waits for nobody.
+    """
 
     id: str
     tenant: str
@@ -54,6 +57,7 @@ class Request:
     check: bool = False
     who: str = ""
     reason: str = ""
+    force: bool = False
 
 
 def read(data: t.Any) -> Request:
@@ -87,7 +91,8 @@ def read(data: t.Any) -> Request:
     for key, text in texts.items():
         if not isinstance(text, str):
             raise SpecError(f"{key}: found {type(text).__name__}, wanted text")
-    return Request(tenant=tenant, values=values, versions=versions, check=data.get("check") is True, **texts)
+    check, force = (data.get(key) is True for key in ("check", "force"))
+    return Request(tenant=tenant, values=values, versions=versions, check=check, force=force, **texts)
 
 
 def _mapping(where: str, value: t.Any) -> t.Dict[str, t.Any]:

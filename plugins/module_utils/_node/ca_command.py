@@ -29,6 +29,8 @@ _WANTED = mapping(
         "chain": Field(_PEM, doc="authorities between it and the root"),
         "allowed": Field(anything, doc="who may have what"),
         "revoke": Field(listing(issuing.revocation), default=(), doc="what does not count any more"),
+        "block": Field(listing(issuing.blocking), default=(), doc="nodes, and tenants on nodes, that are cut off"),
+        "unblock": Field(listing(issuing.node_name), default=(), doc="nodes that may come back"),
         "retire": Field(boolean, default=False, doc="whether older ones end where nobody needs them"),
         "renew": Field(boolean, default=False, doc="whether there shall be another one, whatever there is"),
         "check": Field(boolean, default=False, doc="whether nothing is to be changed"),
@@ -67,6 +69,7 @@ def ensure(authority: Authority, data: t.Any) -> Facts:
         _install(authority, found, wanted, dry)
     if "allowed" in wanted:
         _write(authority, found, "allowed.json", json.dumps(wanted["allowed"], indent=1) + "\n", dry)
+    _block(authority, found, wanted, dry)
     why = reason(authority, wanted)
     csr = _csr(authority, found, wanted["definition"], dry) if why else ""
     _end(authority, found, wanted, dry)
@@ -80,6 +83,7 @@ def ensure(authority: Authority, data: t.Any) -> Facts:
         "csr": csr,
         "why": why,
         "crl": authority.text("crl.pem"),
+        "root_crl": authority.text("root_crl.pem"),
         "chain": authority.text("chain.pem"),
         "status": ca.status(authority),
     }
@@ -145,6 +149,26 @@ def _csr(authority: Authority, found: Difference, definition: Facts, dry: bool) 
     if dry:
         return ca.request(authority, waiting) if known else ""
     return ca.ask(authority, definition)
+
+
+def _block(authority: Authority, found: Difference, wanted: Facts, dry: bool) -> None:
+    """Where nothing is allowed yet, nobody has anything, and what is written down later says who is blocked."""
+    if not (wanted["block"] or wanted["unblock"]) or not os.path.exists(authority.path("allowed.json")):
+        return
+    rules = authority.allowed()
+    nodes = {
+        name: dict(entry, blocked=entry["blocked"] and name not in wanted["unblock"])
+        for name, entry in rules["nodes"].items()
+    }
+    after = dict(rules, nodes=nodes)
+    for item in wanted["block"]:
+        after = issuing.blocked(after, item)
+        for row in ca_issue.to_block(authority, item) if dry else ca_issue.block(authority, item):
+            found.add("revoked", "", f"{row['node']}/{row['name']} {row['serial']}\n")
+    before, content = (json.dumps(value, indent=1) + "\n" for value in (rules, after))
+    if found.add("allowed.json", before, content) and not dry:
+        with authority.lock():
+            files.write_atomic(authority.path("allowed.json"), content)
 
 
 def _end(authority: Authority, found: Difference, wanted: Facts, dry: bool) -> None:

@@ -255,19 +255,45 @@ def revoke(authority: Authority, data: t.Any) -> t.List[Facts]:
                 f"nothing was issued here for {what}, so there is nothing to revoke; `edge ca status` says what this is",
             )
         new = [item for item in chosen if item["serial"] not in gone]
-        if new:
-            # Whatever the clock says: that it does not count any more must not wait for it.
-            now = int(clock.verdict(authority.paths).now)
-            kept = ("serial", "node", "name", "issuer", "not_after")
-            more = [dict({key: item[key] for key in kept}, time=now, reason=wanted["reason"]) for item in new]
-            files.write_json(authority.path("revoked.json"), dict(known, revoked=[*known["revoked"], *more]))
-            authority.point("revoke:after")
-            for item in more:
-                authority.note(
-                    "revoked", subject=f"{item['node']}/{item['name']}", serial=item["serial"], reason=item["reason"]
-                )
+        _revoke(authority, known, new, wanted["reason"])
         if authority.generations():
             refresh(authority, authority.allowed())
+        return new
+
+
+def _revoke(authority: Authority, known: Facts, new: t.Sequence[Facts], reason: str) -> None:
+    """Whatever the clock says: that it does not count any more must not wait for it."""
+    if not new:
+        return
+    now = int(clock.verdict(authority.paths).now)
+    kept = ("serial", "node", "name", "issuer", "not_after")
+    more = [dict({key: item[key] for key in kept}, time=now, reason=reason) for item in new]
+    files.write_json(authority.path("revoked.json"), dict(known, revoked=[*known["revoked"], *more]))
+    authority.point("revoke:after")
+    for item in more:
+        authority.note(
+            "revoked", subject=f"{item['node']}/{item['name']}", serial=item["serial"], reason=item["reason"]
+        )
+
+
+def to_block(authority: Authority, wanted: t.Mapping[str, str]) -> t.List[Facts]:
+    """What was issued to a node, or to a tenant on it, and is not revoked yet; also such as ran out, which prove who asks."""
+    gone = {item["serial"] for item in ca.revocations(authority)["revoked"]}
+    return [item for item in ca.issued(authority) if issuing.cut_off(wanted, item) and item["serial"] not in gone]
+
+
+def block(authority: Authority, wanted: t.Mapping[str, str]) -> t.List[Facts]:
+    """Cuts a node, or a tenant on it, off: first nothing more is issued, then what was issued is revoked. Returns the latter."""
+    with authority.lock():
+        rules = authority.allowed()
+        changed = issuing.blocked(rules, wanted)
+        if changed != rules:
+            files.write_atomic(authority.path("allowed.json"), json.dumps(changed, indent=1) + "\n")
+        authority.point("block:after")
+        new = to_block(authority, wanted)
+        _revoke(authority, ca.revocations(authority), new, wanted["reason"])
+        if authority.generations():
+            refresh(authority, changed)
         return new
 
 

@@ -19,7 +19,7 @@ from .._core import outcome
 from .._core.plan import REMOVE, REPAIR, SWITCH, Change, Plan
 from .._core.request import FETCH, Request
 from .._core.state import Deployment, Entry, Journal, Refusal, State, Tenant, Workload
-from . import admit, baseline, data, files, moment, secrets, switch, waiting
+from . import admit, baseline, data, files, holds, moment, secrets, switch, waiting
 from .engine import Info
 from .errors import REMEMBERED, NodeError, about
 from .fetch import Fetcher
@@ -110,6 +110,7 @@ class Transaction:
 
     def _admit(self) -> None:
         node, todo = self._node, self._plan.todo
+        holds.refuse_blocked(node, self._request.tenant)
         secrets.check(node.paths, self._request.tenant, [change.spec for change in todo if change.spec is not None])
         admission = admit.Admission(node.engine, self._info, node.paths, self._fetcher, self._request.tenant)
         if admission.ask(self._state, todo):

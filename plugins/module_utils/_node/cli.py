@@ -17,6 +17,7 @@ from .._core import secrets as _secrets
 from .._core.request import Request, RequestError, read
 from . import (
     backup,
+    block,
     ca_command,
     certificate_requests,
     certificates,
@@ -169,7 +170,8 @@ def _status_lines(found: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     for item in found["holds"]:
         yield f"held: {item['scope']} by {item['who']}: {item['reason']}"
     for change in found["changes"]:
-        yield "under way: release {release} of {tenant}, at step {step}".format(**change)
+        what = f"release {change['release']} of" if change["release"] else "other secrets of"
+        yield f"under way: {what} {change['tenant']}, at step {change['step']}"
         for row in change["waiting"]:
             yield _waiting(change["tenant"], row)
 
@@ -220,6 +222,19 @@ def _release(node: Node, arguments: argparse.Namespace) -> int:
     for item in holds.covering(node, arguments.scope):
         _say(f"still held: {item['scope']} by {item['who']}: {item['reason']}")
     return 0
+
+
+def _block(node: Node, arguments: argparse.Namespace) -> int:
+    if arguments.scope == "-":
+        _print(block.carry_out(node, json.load(sys.stdin)))
+        return 0
+    state = "absent" if arguments.command == "unblock" else "present"
+    given = {"scope": arguments.scope, "state": state, "who": program.who()}
+    if state == "present":
+        given.update(reason=arguments.reason, stop=arguments.stop)
+    result = block.carry_out(node, given)
+    _say(result["msg"])
+    return 1 if result["failed"] else 0
 
 
 def _devices(node: Node, arguments: argparse.Namespace) -> int:
@@ -392,6 +407,8 @@ def _entry(item: t.Mapping[str, t.Any]) -> str:
         return f"{item['name']} {item['what']}" + (f": {item['reason']}" if item["reason"] else "")
     if item["kind"] == "secrets":
         return f"{item['class']}: {item['msg']}"
+    if item["kind"] == "block":
+        return f"{item['scope']} {item['what']} by {item['who']}: {item['msg']}"
     if item["kind"] == "hold":
         return f"{item['scope']} by {item['who']}: {item['reason']}"
     if item["kind"] == "authority":
@@ -564,6 +581,13 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("scope", nargs="?", default="all", help="as given to hold; 'every' takes all holds away")
     command.add_argument(
         "--now", action="store_true", help="of TENANT/WORKLOAD: the change under way does not wait for it any longer"
+    )
+    command = add("block", _block, "cut a tenant, or all of them, off: no changes, no secrets, no pull credentials")
+    command.add_argument("scope", help="TENANT or all; - for JSON on standard input (for the module block)")
+    command.add_argument("--reason", default="", help="why, for the others")
+    command.add_argument("--stop", action="store_true", help="stop its workloads and take their containers away")
+    add("unblock", _block, "let changes go on; secrets come with the next delivery").add_argument(
+        "scope", help="TENANT or all"
     )
     command = add("revert", _revert, "back to the version before, with its data")
     command.add_argument("scope", help="TENANT or TENANT/WORKLOAD")

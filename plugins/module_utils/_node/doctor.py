@@ -21,6 +21,7 @@ from .._core.doctor_finding import Seen
 from .._core.hardware import v4l2, values
 from . import clock, devices, files, gpu_guard, hardware, kernel_log, ledger, units
 from . import doctor_files as _files
+from . import doctor_identity as _identity
 from ._runner import run
 from .errors import NodeError
 from .files import Paths
@@ -250,4 +251,7 @@ READERS: t.Dict[str, Reader] = {
     "journal": lambda reading: _files.journal(reading.seen),
     "modes": lambda reading: _files.modes(reading.seen, reading.paths),
     "certificates": lambda reading: _files.certificates(reading.seen, reading.paths),
+    "own_certificates": lambda reading: _identity.own_certificates(reading.seen, reading.paths),
+    "revocation_lists": lambda reading: _identity.revocation_lists(reading.seen, reading.paths),
+    "sealed_secrets": lambda reading: _identity.sealed_secrets(reading.seen, reading.paths),
 }

@@ -76,8 +76,18 @@ def _machine(tree: Tree) -> Facts:
         "cgroup": {"version": control_groups, "driver": None},
         "tpm": system.tpm(bool(tpm), major),
         "secure_boot": {"state": _secure_boot(tree)},
+        "machine": _identity(tree),
         "clock": _clock(tree),
     }
+
+
+def _identity(tree: Tree) -> Facts:
+    serials = (
+        "/proc/device-tree/serial-number",
+        *(f"/sys/class/dmi/id/{name}_serial" for name in ("product", "board")),
+    )
+    uuid = tree.line("/sys/class/dmi/id/product_uuid")
+    return system.machine([tree.text(path) for path in serials], uuid, tree.line("/etc/machine-id"))
 
 
 def _secure_boot(tree: Tree) -> str:

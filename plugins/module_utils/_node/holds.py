@@ -19,7 +19,7 @@ _SCOPE = re.compile(f"{NAME}/{NAME}")
 
 
 def hold(node: Node, scope: str, reason: str, who: str) -> None:
-    holds = [item for item in node.store.holds() if item["scope"] != scope]
+    holds = [item for item in node.store.holds() if item["scope"] != scope or item.get("blocked")]
     node.store.save_holds([*holds, {"scope": scope, "reason": reason, "who": who}])
     ledger.note(node.paths, "hold", scope=scope, reason=reason, who=who)
 
@@ -31,7 +31,7 @@ def release(node: Node, scope: str, who: str, now: bool = False) -> t.List[str]:
 
     :raises NodeError: state, where there is no change that could go on now; nothing was taken away then.
     """
-    change = _change_under_way(node, scope) if now else ""
+    change = _under_way(node, scope) if now else {"id": ""}
     what, lines = [], []
     if _take_hold(node, scope):
         what.append("hold")
@@ -40,12 +40,12 @@ def release(node: Node, scope: str, who: str, now: bool = False) -> t.List[str]:
         what.append("lock")
         lines.append(f"unlocked: {scope}; the application may lock it again")
     if now:
-        files.write_json(node.paths.go_ahead(*scope.split("/")), {"id": change, "who": who})
+        files.write_json(node.paths.go_ahead(*scope.split("/")), {**change, "who": who})
         what.append("now")
         lines.append(f"the change under way does not wait for {scope} any longer")
     if what:
         try:
-            ledger.append(node.paths, "release", scope=scope, what=what, who=who, id=change)
+            ledger.append(node.paths, "release", scope=scope, what=what, who=who, id=change["id"])
         except NodeError as exc:
             lines.append(f"not written down: {exc.message}")
     return lines or [f"'{scope}' was not held"]
@@ -56,9 +56,40 @@ def covering(node: Node, scope: str) -> t.List[t.Dict[str, t.Any]]:
     return [item for item in node.store.holds() if item["scope"] in ("all", scope, scope.partition("/")[0])]
 
 
+def block(node: Node, scope: str, reason: str, who: str) -> bool:
+    """A hold that no `edge release` takes away, and for which nothing is fetched either; False where it is so."""
+    holds = node.store.holds()
+    wanted = {"scope": scope, "reason": reason, "who": who, "blocked": True}
+    if wanted in holds:
+        return False
+    node.store.save_holds([*(item for item in holds if not (item["scope"] == scope and item.get("blocked"))), wanted])
+    return True
+
+
+def unblock(node: Node, scope: str) -> bool:
+    holds = node.store.holds()
+    left = [item for item in holds if not (item["scope"] == scope and item.get("blocked"))]
+    if len(left) == len(holds):
+        return False
+    node.store.save_holds(left)
+    return True
+
+
+def refuse_blocked(node: Node, tenant: str) -> None:
+    """:raises NodeError: blocked, where this tenant, or the node, was cut off."""
+    for item in node.store.holds():
+        if item.get("blocked") and item["scope"] in ("all", tenant):
+            what = "this node" if item["scope"] == "all" else f"tenant {tenant}"
+            raise NodeError(
+                "blocked",
+                f"{what} is blocked by {item['who']}: {item['reason']}: the playbook block with block_state=absent, or "
+                f"`edge unblock {item['scope']}`, lets it in again",
+            )
+
+
 def _take_hold(node: Node, scope: str) -> bool:
     holds = node.store.holds()
-    left = [item for item in holds if scope not in ("every", item["scope"])]
+    left = [item for item in holds if scope not in ("every", item["scope"]) or item.get("blocked")]
     if len(left) == len(holds):
         return False
     node.store.save_holds(left)
@@ -76,6 +107,22 @@ def _take_lock(node: Node, tenant: str, workload: str) -> bool:
     if os.path.lexists(path):
         raise NodeError("state", f"{path} cannot be removed; look at it")
     return True
+
+
+def _under_way(node: Node, scope: str) -> t.Dict[str, str]:
+    """`id` of what waits for this workload; where a change and a rotation of secrets do, also that `rotation`."""
+    tenant, dummy, workload = scope.partition("/")
+    rotation = ""
+    for item in waiting.rotations(node.paths):
+        if item["tenant"] == tenant and workload in [row["workload"] for row in item["waiting"]]:
+            rotation = item["id"]
+    try:
+        change = _change_under_way(node, scope)
+    except NodeError:
+        if not rotation:
+            raise
+        return {"id": rotation}
+    return {"id": change, "rotation": rotation} if rotation else {"id": change}
 
 
 def _change_under_way(node: Node, scope: str) -> str:

@@ -19,6 +19,8 @@ Kinds of entries, with what each says beside `sequence` and `time`:
   (name: made with a key of the node's own), workloads (name: class), who, reason
 - authority: the issuing CA of the site: what (key made, certificate installed, revoked, retired), subject, serial, not_after, reason
 - backup: a backup was restored here: what, sha256 (of the last entry of its ledger), msg, who
+- block: a tenant, or all of them, was cut off or let in again: scope, what (blocked, unblocked), msg, reason, who, secrets (names by
+  tenant), credentials (whether those of the node were taken away), stopped (tenant/workload)
 - hold: a person holds changes back: scope, reason, who
 - clock: the clock was set, or the last known time forgotten: what (of set, forgotten), source, was, to (seconds), who, msg
 - release: a person takes away what held back: scope, what (of hold, lock, now), who, id (the change that goes on now)

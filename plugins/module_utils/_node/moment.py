@@ -220,7 +220,8 @@ class Moment:
             with contextlib.suppress(NodeError):
                 path = self._node.paths.go_ahead(self._journal.tenant, gate.workload)
                 word = files.read_json(path, None)
-                if not gate.passed and isinstance(word, dict) and word.get("id") == self._journal.id:
+                meant = (word.get("id"), word.get("rotation")) if isinstance(word, dict) else ()
+                if not gate.passed and self._journal.id in meant:
                     gate.passed = f"{gate.workload}: not waited for its {gate.what}: {word.get('who')} said so"
                     self._notes.append(gate.passed)
 
@@ -231,9 +232,11 @@ class Moment:
             self._alarm(gate, now - self._began)
         for gate in late:
             if gate.then == "held":
+                fetched = "the images are fetched, " if self._journal.release else ""
+                go_on = f"run again later, or say `edge release {self._scope(gate)} --now` while it waits"
                 raise NodeError(
                     "held",
-                    f"{gate.words()}; the images are fetched, run again later, or say `edge release {self._scope(gate)} --now` while it waits",
+                    f"{gate.words()}; {fetched}{go_on}",
                     workload=gate.workload,
                 )
             gate.passed = f"{gate.workload}: swapped all the same: {gate.words()}"

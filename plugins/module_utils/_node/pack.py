@@ -73,6 +73,7 @@ from . import (
     admit,
     archive,
     backup,
+    block,
     ca,
     ca_command,
     ca_issue,

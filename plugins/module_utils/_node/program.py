@@ -26,6 +26,7 @@ from . import (
     devices,
     files,
     gpu_guard,
+    holds,
     lease,
     ledger,
     models,
@@ -371,17 +372,64 @@ def _recover_locked(node: Node, service_result: str, change: str, name: str) -> 
 
 def deliver(node: Node, request: _secrets.Request) -> t.Dict[str, t.Any]:
     """Takes a tenant's secrets into use and returns what became of it; the result is also there for whoever waits for it."""
+    until = time.monotonic() + LOCK_WAIT
     try:
-        with node.lock(LOCK_WAIT):
-            state = node.store.load()
-            rotation.settle(node, state, outcome.INTERRUPTED)
-            if state.journal is not None:
-                _settle(node, state, outcome.INTERRUPTED)
-            result = rotation.Rotation(node, state, request).run()
+        if not request.force:
+            holds.refuse_blocked(node, request.tenant)
+        with rotation.turn(node, request.tenant, LOCK_WAIT):
+            result = _deliver(node, request, until)
     except NodeError as exc:
         result = rotation.refused(request, exc)
     node.store.write_result(request.id, result)
     return result
+
+
+def _deliver(node: Node, request: _secrets.Request, until: float) -> t.Dict[str, t.Any]:
+    """The lock of the node is taken for what must be alone, and not while the rotation waits for a safe moment."""
+    waited: t.Optional[rotation.Rotation] = None
+    while True:
+        try:
+            if waited is not None:
+                waited.wait()
+                until = time.monotonic() + waited.pace
+            with node.lock(until - time.monotonic()):
+                state = node.store.load()
+                rotation.settle(node, state, outcome.INTERRUPTED)
+                if state.journal is not None:
+                    _settle(node, state, outcome.INTERRUPTED)
+                waited = rotation.Rotation(node, state, request, waited)
+                result = waited.run()
+                if result:
+                    return result
+        except NodeError as exc:
+            if waited is None:
+                raise
+            if exc.cause != "busy" or not waited.patient:
+                return waited.give_up(exc)
+
+
+def end_tenant(node: Node, tenant: str) -> t.List[str]:
+    """Stops all workloads of a tenant and takes their containers away; returns their names. Data in volumes stays.
+
+    What the state does not name any more is stopped by whoever settles next, so that this may be cut off anywhere.
+    """
+    with node.lock(LOCK_WAIT):
+        state = node.store.load()
+        rotation.settle(node, state, outcome.INTERRUPTED)
+        if state.journal is not None:
+            _settle(node, state, outcome.INTERRUPTED)
+        have = state.tenants.get(tenant)
+        names = sorted(have.workloads) if have is not None else []
+        if have is None or not names:
+            return []
+        have.workloads.clear()
+        state.fetched.pop(tenant, None)
+        node.store.save(state)
+        settler = Settler(node, state, Steps(node, state))
+        settler.run()
+        node.collect(state, node.engine.info())
+        node.store.save(state)
+    return names
 
 
 def unseal(node: Node) -> t.List[str]:
@@ -542,7 +590,7 @@ def _under_way(node: Node, state: State) -> t.List[t.Dict[str, t.Any]]:
             "waiting": waiting.rows(node.paths, journal) if journal is not state.journal else [],
         }
         for journal in [*found, *waiting.waiting(node.paths, state)]
-    ]
+    ] + [dict(item, release="", step="wait") for item in waiting.rotations(node.paths)]
 
 
 def approve(node: Node, tenant: str, release: str) -> t.Dict[str, t.Any]:

@@ -5,6 +5,9 @@
 
 Only workloads that name what changed are touched. `trial.json` is the journal; its rename to `committed.json` is the commit.
 Where it is left over, what is committed is put back, and those that may have seen the other values are told again.
+
+It waits for a safe moment before it writes anything, and without the lock of the node: nothing of a wait has to be undone.
+Secrets that are taken away by force wait for nobody, and their workloads lose them after the commit.
 """
 
 from __future__ import annotations
@@ -20,17 +23,19 @@ from .._core import outcome
 from .._core import secrets as _secrets
 from .._core.secrets import NONE, RESTART, SIGNAL, Index, Request, Values
 from .._core.state import Deployment, Entry, Journal, State
-from . import checkup, faults, files, launch, ledger, moment, sealing, secrets
+from . import checkup, faults, files, launch, ledger, moment, sealing, secrets, waiting
 from .errors import NodeError, about
 from .node import Node, Steps
 from .probes import Prober, keep_passing
 from .settle import Settler, start_order
 
-STEPS = ("seal", "wait", "switch", "reload", "prove", "commit", "tidy")
+STEPS = ("wait", "seal", "switch", "reload", "prove", "commit", "tidy")
 BACK_STEPS = ("back", "back_reload", "back_record")
 _WATCH = {"for": 5.0, "every": 0.5, "failures": 1}
 _MARGIN = 300.0
 _DONE = "done.json"
+TAKEN = "taken"
+"""How a workload is told that it has lost its secrets: not at all."""
 
 Result = t.Dict[str, t.Any]
 
@@ -73,13 +78,17 @@ def plan(node: Node, state: State, request: Request) -> Plan:
     before = secrets.index(node.paths, request.tenant)
     after = _secrets.index(secrets.fingerprint_key(node.paths), request.tenant, request.values, request.versions)
     used = secrets.users(state, request.tenant)
-    kept = sorted(name for name in before if name not in after and name in used)
+    kept = sorted(name for name in before if name not in after and name in used and not request.force)
     after.update({name: before[name] for name in kept})
     what = _secrets.changes(before, after)
-    return Plan(before, dict(sorted(after.items())), what, kept, _touched(state, request.tenant, what))
+    touched = _touched(node.paths, state, request.tenant, what)
+    for item in touched:
+        if request.force and _secrets.missing(item.deployment.spec, after):
+            item.how, item.signals = TAKEN, []
+    return Plan(before, dict(sorted(after.items())), what, kept, touched)
 
 
-def _touched(state: State, tenant: str, what: t.Collection[str]) -> t.List[Touched]:
+def _touched(paths: files.Paths, state: State, tenant: str, what: t.Collection[str]) -> t.List[Touched]:
     have = state.tenants.get(tenant)
     workloads = have.workloads if have is not None else {}
     current = [(tenant, item.current) for item in workloads.values() if item.current is not None]
@@ -88,6 +97,8 @@ def _touched(state: State, tenant: str, what: t.Collection[str]) -> t.List[Touch
         reaction = _secrets.reaction(deployment.spec, what)
         if reaction is not None:
             name = deployment.spec["name"]
+            if not os.path.isdir(secrets.view(paths, deployment.container)):
+                reaction = (RESTART, [])  # what a container sees that lost its secrets is not there any more
             found.append(Touched(name, deployment, *reaction, approved=workloads[name].baseline))
     return found
 
@@ -135,10 +146,22 @@ def seconds(state: State, tenant: str) -> float:
     return total + max(waits)
 
 
-class Rotation:
-    """One delivery of a tenant's whole set."""
+def turn(node: Node, tenant: str, seconds: float) -> t.ContextManager[None]:
+    """One delivery of a tenant at a time, also while it waits. Taken before the lock of the node, and kept to the end.
 
-    def __init__(self, node: Node, state: State, request: Request) -> None:
+    :raises NodeError: busy, where another one does not end within `seconds`.
+    """
+    return waiting.turn_of(node.paths, tenant + waiting.SECRETS, seconds)
+
+
+class Rotation:
+    """One delivery of a tenant's whole set. `run` returns the result, or an empty one where it waits for a safe moment: then
+    nothing was touched, and :meth:`wait` is called without the lock of the node.
+
+    :param waited: the same delivery until it waited. It is planned anew, and what it waits for is asked again.
+    """
+
+    def __init__(self, node: Node, state: State, request: Request, waited: t.Optional[Rotation] = None) -> None:
         self._node, self._state, self._request = node, state, request
         self._tenant, self._paths = request.tenant, node.paths
         self._plan = plan(node, state, request)
@@ -148,13 +171,16 @@ class Rotation:
         self._lost = ""
         self._trial: t.Dict[str, t.Any] = {}
         self._asleep: t.List[Touched] = []
+        self._moment: t.Optional[moment.Moment] = waited._moment if waited is not None else None
 
     def run(self) -> Result:
         if not self._plan.changed:
+            self._forget_wait()
             return self._result(outcome.UNCHANGED, _words(self._tenant, self._plan))
         try:
+            if not self._may_begin():
+                return {}
             self._seal()
-            self._wait()
             self._switch()
             self._reload()
             self._prove()
@@ -170,6 +196,57 @@ class Rotation:
         with _reached(self._paths, name):
             yield
 
+    # -- the wait: others have their turn
+
+    def _may_begin(self) -> bool:
+        """With the lock of the node: whether the moment is safe now."""
+        with self._step("wait"):
+            if self._request.force:
+                return True
+            self._raise_where_held()
+            entries = [Entry(item.name, old=item.deployment) for item in self._plan.touched if item.how != NONE]
+            journal = Journal(self._request.id, self._tenant, "", "wait", self._node.boot_id(), entries)
+            gates = moment.gates(self._node, self._tenant, entries)
+            if self._moment is not None:
+                self._moment.renew(journal, gates, self._raise_where_held)
+            elif gates:
+                self._moment = moment.Moment(self._node, journal, gates, self._raise_where_held, self._show_waiting)
+            free = self._moment is None or self._moment.look()
+        if free:
+            self._forget_wait()
+        return free
+
+    def wait(self) -> None:
+        """Returns when it could begin; whoever has the lock of the node then plans anew.
+
+        :raises NodeError: as :meth:`Moment.wait`.
+        """
+        if self._moment is not None:
+            self._moment.wait()
+
+    @property
+    def pace(self) -> float:
+        """Seconds for which the moment need not be looked at."""
+        return self._moment.pace if self._moment is not None else 0.0
+
+    @property
+    def patient(self) -> bool:
+        """Whether one that waits still has time."""
+        return self._moment is not None and not self._moment.over
+
+    def give_up(self, failure: NodeError) -> Result:
+        """The result of one that ended while it waited."""
+        return self._back(failure)
+
+    def _show_waiting(self, rows: t.List[t.Dict[str, t.Any]]) -> None:
+        with contextlib.suppress(NodeError):  # `edge status` then shows less; the wait goes on
+            waiting.show(self._paths, self._tenant + waiting.SECRETS, self._request.id, rows)
+
+    def _forget_wait(self) -> None:
+        if self._moment is not None:
+            self._moment.close()
+            waiting.forget_record(self._paths, self._tenant + waiting.SECRETS)
+
     # -- before anything that runs is touched
 
     def _seal(self) -> None:
@@ -179,6 +256,9 @@ class Rotation:
             self._values.update({name: self._old_values[name] for name in self._plan.kept if name in self._old_values})
             names = {name: item for name, item in self._plan.after.items() if name in self._values}
             self._trial = secrets.seal(self._paths, self._tenant, names, self._values)
+            gone = sorted(name for name, word in self._plan.what.items() if word == "removed")
+            if self._request.force and gone:
+                self._trial["taken"] = gone
             self._trial["journal"] = {
                 "id": self._request.id,
                 "who": self._request.who,
@@ -197,15 +277,6 @@ class Rotation:
         except NodeError as exc:
             self._lost = exc.message
 
-    def _wait(self) -> None:
-        with self._step("wait"):
-            self._raise_where_held()
-            entries = [Entry(item.name, old=item.deployment) for item in self._plan.touched if item.how != NONE]
-            journal = Journal(self._request.id, self._tenant, "", "wait", self._node.boot_id(), entries)
-            found = moment.gates(self._node, self._tenant, entries)
-            if found:
-                moment.Moment(self._node, journal, found, self._raise_where_held, lambda dummy: None).wait()
-
     def _raise_where_held(self) -> None:
         scopes = ["all", self._tenant, *(f"{self._tenant}/{item.name}" for item in self._plan.touched)]
         for hold in self._node.store.holds() if self._plan.touched else ():
@@ -218,12 +289,15 @@ class Rotation:
     # -- the switch
 
     def _running(self) -> t.List[Touched]:
-        found = (
-            self._node.engine.inspect(*(item.container for item in self._plan.touched)) if self._plan.touched else []
-        )
+        keeping = self._keeping()
+        found = self._node.engine.inspect(*(item.container for item in keeping)) if keeping else []
         running = {item.name for item in found if item.running}
-        self._asleep = [item for item in self._plan.touched if item.container not in running]
-        return [item for item in self._plan.touched if item.container in running]
+        self._asleep = [item for item in keeping if item.container not in running]
+        return [item for item in keeping if item.container in running]
+
+    def _keeping(self) -> t.List[Touched]:
+        """Those that still have all of their secrets afterwards."""
+        return [item for item in self._plan.touched if item.how != TAKEN]
 
     def _switch(self) -> None:
         """Their restart policy is `no` until they are proven: what ends of a value must be found out, not started again."""
@@ -232,7 +306,7 @@ class Rotation:
             self._trial["journal"]["switching"] = True
             files.write_json(secrets.trial_path(self._paths, self._tenant), self._trial)
             self._node.engine.restart_policy("no", *(item.container for item in running))
-            for item in self._plan.touched:
+            for item in self._keeping():
                 with about(item.name):
                     secrets.show(self._paths, self._tenant, item.deployment, self._trial["names"], self._values)
             secrets.put_credentials(self._paths, self._tenant, self._values)
@@ -245,7 +319,7 @@ class Rotation:
                     self._prober(item, "startup").until_healthy()
 
     def _awake(self) -> t.List[Touched]:
-        return [item for item in self._plan.touched if item not in self._asleep]
+        return [item for item in self._keeping() if item not in self._asleep]
 
     def _prober(self, item: Touched, phase: str) -> Prober:
         settings = item.deployment.spec["probes"].get(phase, {} if phase == "startup" else _WATCH)
@@ -279,6 +353,7 @@ class Rotation:
 
     def _back(self, failure: NodeError) -> Result:
         failure.message = _secrets.hide(failure.message, [*self._values.values(), *self._old_values.values()])
+        self._forget_wait()
         if not self._trial.get("journal", {}).get("switching"):
             _drop(self._paths, self._tenant)
             name = outcome.HELD if failure.cause == "held" else outcome.REFUSED
@@ -375,6 +450,10 @@ def _drop(paths: files.Paths, tenant: str) -> None:
 
 def _tidy(node: Node, tenant: str, touched: t.Sequence[Touched]) -> None:
     """Those that were proven are what boots again, and the values of before are gone."""
+    for item in touched:
+        if item.how == TAKEN:
+            secrets.forget(node.paths, item.container)
+    touched = [item for item in touched if item.how != TAKEN]
     found = node.engine.inspect(*(item.container for item in touched)) if touched else []
     node.engine.restart_policy("always", *(item.name for item in found))
     for container in found:
@@ -440,8 +519,8 @@ def _note(paths: files.Paths, result: Result, names: Index) -> None:
 
 
 def _done(paths: files.Paths, tenant: str, change_id: str) -> None:
-    """Its outcome is told: whoever comes by after a crash need not tell it once more."""
-    if os.path.isdir(f"{paths.secrets}/{tenant}"):
+    """Its outcome is told: whoever comes by after a crash need not tell it once more. Only of what is committed would he."""
+    if secrets.committed(paths, tenant).get("journal", {}).get("id") == change_id:
         with contextlib.suppress(NodeError):
             files.write_json(f"{paths.secrets}/{tenant}/{_DONE}", {"id": change_id})
 

@@ -182,11 +182,19 @@ def put_right(paths: Paths, tenant: str, deployment: Deployment) -> bool:
         return False
     sealed = committed(paths, tenant)
     names = sealed.get("names", {})
+    if _taken(sealed, deployment):
+        return False
     differed = not shows(paths, deployment, names)
     if differed:
         show(paths, tenant, deployment, names, unseal(paths, tenant, sealed))
     tidy(paths, deployment, names)
     return differed
+
+
+def _taken(sealed: Sealed, deployment: Deployment) -> bool:
+    """Whether something that it names was taken away by force: then it sees nothing, and does not start again."""
+    lacking = _secrets.missing(deployment.spec, sealed.get("names", {}))
+    return bool(set(lacking) & set(sealed.get("taken", [])))
 
 
 def shows(paths: Paths, deployment: Deployment, names: Index) -> bool:

@@ -24,6 +24,8 @@ from .node import Node
 
 Standing = t.Dict[str, t.Tuple[str, int]]
 """What is current of a tenant: workload -> (container, sequence)."""
+SECRETS = ".secrets"
+"""After the name of a tenant: a rotation of its secrets waits, which no tenant's name ends with."""
 
 
 def _lock(paths: Paths, tenant: str) -> str:
@@ -49,6 +51,11 @@ def turn(node: Node, request: Request, seconds: float) -> t.Iterator[None]:
             except NodeError as exc:
                 raise NodeError("busy", _who_waits(node, request.tenant) or exc.message) from None
         yield
+
+
+def turn_of(paths: Paths, name: str, seconds: float) -> t.ContextManager[None]:
+    """:raises NodeError: busy, where somebody else has the turn for longer than `seconds`."""
+    return files.lock(_lock(paths, name), seconds)
 
 
 def _who_waits(node: Node, tenant: str) -> str:
@@ -85,6 +92,20 @@ def lives(paths: Paths, tenant: str) -> bool:
 def waiting(paths: Paths, state: State) -> t.List[Journal]:
     """The changes that wait now."""
     return [journal for tenant, journal in sorted(state.parked.items()) if lives(paths, tenant)]
+
+
+def rotations(paths: Paths) -> t.List[t.Dict[str, t.Any]]:
+    """The rotations of secrets that wait now: `id`, `tenant` and, as `waiting`, for what."""
+    found = []
+    for name in sorted(os.listdir(paths.waiting)) if os.path.isdir(paths.waiting) else []:
+        if not name.endswith(f"{SECRETS}.json") or not lives(paths, name[: -len(".json")]):
+            continue
+        with contextlib.suppress(NodeError):
+            record = files.read_json(f"{paths.waiting}/{name}", None)
+            if isinstance(record, dict):
+                tenant = name[: -len(f"{SECRETS}.json")]
+                found.append({"id": record.get("id", ""), "tenant": tenant, "waiting": record.get("rows", [])})
+    return found
 
 
 # -- what is waited for
@@ -134,8 +155,12 @@ def close(node: Node, state: State, journal: Journal, result: t.Mapping[str, t.A
 def forget(paths: Paths, change: t.Union[Journal, Request]) -> None:
     """A change does not wait any longer, whether or not it did."""
     if _read(paths, change):
-        with contextlib.suppress(OSError):
-            os.unlink(_record(paths, change.tenant))
+        forget_record(paths, change.tenant)
+
+
+def forget_record(paths: Paths, tenant: str) -> None:
+    with contextlib.suppress(OSError):
+        os.unlink(_record(paths, tenant))
 
 
 def needs(spec: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:

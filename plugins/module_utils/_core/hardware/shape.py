@@ -17,6 +17,7 @@ def blank() -> Facts:
     return {
         "schema": SCHEMA,
         "gpus": [],
+        "machine": dict.fromkeys(("serial", "uuid", "id")),
         "driver": dict.fromkeys(("loaded", "library", "cuda", "mismatch", "problem")),
         "jetson": None,
         "cameras": [],

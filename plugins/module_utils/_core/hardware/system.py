@@ -17,6 +17,7 @@ _DATE = re.compile(r"\(([0-9]{4})-([0-9]{2})-([0-9]{2})\)")
 _DATE_IN_WORDS = re.compile(
     r"\b(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) +[0-9]{1,2} [0-9:]{8}(?: [A-Z]+)? ([0-9]{4})\b"
 )
+_LEFT_IN = re.compile(r"(?i)o\.?e\.?m|default|not |none|serial|unknown|system|0123456789|123456789|n/a|empty|chassis")
 _FIRST_YEAR = 2024
 _YEARS = 10
 _RTC_STEP = 5
@@ -68,6 +69,19 @@ def secure_boot(efi: bool, variable: t.Optional[bytes], variables: bool) -> str:
 def tpm(present: bool, major: t.Optional[str]) -> Facts:
     version = {"2": "2.0", "1": "1.2"}.get(values.line(major) or "") if present else None
     return {"present": present, "version": version}
+
+
+def machine(serials: t.Sequence[t.Optional[str]], uuid: t.Optional[str], machine_id: t.Optional[str]) -> Facts:
+    """By what this machine is told apart from others of its kind: the first serial number that is none of those that makers leave in."""
+    found = [number for number in map(_number, serials) if number]
+    return {"serial": found[0] if found else None, "uuid": _number(uuid), "id": values.line(machine_id)}
+
+
+def _number(value: t.Optional[str]) -> t.Optional[str]:
+    number = values.line(value)
+    if number is None or len(set(number.replace("-", ""))) < 3 or _LEFT_IN.search(number):
+        return None
+    return number
 
 
 def memory_mib(meminfo: t.Optional[str]) -> t.Optional[int]:

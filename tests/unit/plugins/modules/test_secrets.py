@@ -19,7 +19,7 @@ PLANTED = "pl4nted-61f0"
 
 
 def params(**more: t.Any) -> dict[str, t.Any]:
-    return {"tenant": "t", "values": {}, "registries": {}, "state": "present", "reason": "", **more}
+    return {"tenant": "t", "values": {}, "registries": {}, "state": "present", "force": False, "reason": "", **more}
 
 
 class Module:

@@ -83,6 +83,12 @@ def healthy() -> Seen:
         "journal": {"persistent": True, "storage": "auto", "free": 1 << 30, "used": 8 << 20, "cap": 256 << 20, "errors": []},
         "modes": [{"path": "/var/lib/physical-ai", "mode": 0o700, "uid": 0, "most": 0o700}],
         "certificates": [{"path": "/etc/docker/certs.d/r/ca.crt", "said": "notAfter=Nov 24 20:55:00 2036 GMT\n"}],
+        "own_certificates": [{
+            "name": "node", "due": False, "reason": "valid", "problem": "", "revoked": False, "untrusted": "", "pending": False,
+            "installed": {"not_before": NOW - 86400, "not_after": NOW + 29 * 86400},
+        }],
+        "revocation_lists": [{"issuer": "CN=acme root", "next_update": NOW + 86400}, {"issuer": "CN=x", "next_update": 0}],
+        "sealed_secrets": [{"tenant": "q", "problem": ""}],
     }  # fmt: skip
 
 
@@ -123,6 +129,14 @@ def ended(kind: str) -> str:
     return _state.dump(found)
 
 
+def expired_because(problem: str) -> Callable[[Seen], None]:
+    def change(seen: Seen) -> None:
+        seen["own_certificates"][0].update(problem=problem, due=True, reason="expired")
+        seen["own_certificates"][0]["installed"]["not_after"] = NOW - 60
+
+    return change
+
+
 F, W = "failure", "warning"
 # what is read -> check, severity, words of what was found, words of what to do
 FINDINGS: List[Any] = [
@@ -153,6 +167,18 @@ FINDINGS: List[Any] = [
     (put("certificates/0/said", "notAfter=Dec  4 20:55:00 2026 GMT"), "certificates", W, "expires in 10 days", "in time"),
     (put("certificates/0/said", "no"), "certificates", W, "its end is unknown", "openssl x509"),
     (put("certificates/0/error", "openssl is missing"), "certificates", W, "openssl is missing", "openssl x509"),
+    (put("own_certificates/0/installed/not_after", NOW - 86400), "own_certificates", F, "ran out on 2026-11-23", "--renew"),
+    (expired_because("10.20.1.2 does not answer"), "own_certificates", F, "was not renewed: 10.20.1.2 does not answer", "--renew"),
+    (put("own_certificates/0/installed/not_before", NOW + 86400), "own_certificates", F, "it begins on 2026-11-25", "by push"),
+    (put("own_certificates/0/installed", None), "own_certificates", W, "there is none yet", "by push"),
+    (put("own_certificates/0/installed", {}), "own_certificates", W, "its times are unknown", "edge certificates"),
+    (put("own_certificates/0/problem", "403: it is blocked"), "own_certificates", W, "403: it is blocked; it runs out on", "--renew"),
+    (put("own_certificates/0/revoked", True), "own_certificates", F, "it is revoked", "docs/block.md"),
+    (put("own_certificates/0/untrusted", "its chain does not verify"), "own_certificates", F, "does not verify", "roots that count"),
+    (put("own_certificates_error", "no gateway.json"), "own_certificates", W, "no gateway.json", "edge certificates"),
+    (put("revocation_lists/0/next_update", NOW - 60), "revocation_lists", F, "replaced by 2026-11-24", "edge ca status"),
+    (put("revocation_lists_error", "no list"), "revocation_lists", F, "no list", "playbook pki"),
+    (put("sealed_secrets/0/problem", "secrets of tenant q: the TPM was cleared"), "sealed_secrets", F, "the TPM was cleared", "deliver them again"),
     (put("modes/0/mode", 0o755), "permissions", F, "mode 0755: everybody may read it", "chmod 0700 /var/lib/physical-ai"),
     (put("modes/0/mode", 0o770), "permissions", F, "its group may write it", "chmod 0700"),
     (put("modes/0/uid", 1000), "permissions", F, "belongs to user 1000", "chown root"),
@@ -186,6 +212,7 @@ FINDINGS: List[Any] = [
     (put("kernel_log", KILLED), "out_of_memory", W, "killed it 1 times", "memory"),
     (put("state", refused(4)), "refused", W, "release r2 is refused (probe): not ready", "edge why q/app"),
     (put("holds", [{"scope": "q", "who": "ann", "reason": "shift"}]), "holds", W, "ann holds changes back: shift", "edge release q"),
+    (put("holds", [{"scope": "q", "who": "ann", "reason": "unpaid", "blocked": True}]), "holds", W, "ann blocks it: unpaid", "edge unblock q"),
     (put("holds_error", "is not JSON"), "holds", F, "not JSON", "correct the file"),
     (put("hardware/driver/problem", "the loaded driver is 1 and its library is 2: restart the node"), "gpu_driver", F, "its library is 2", "restart the node"),
     (put("hardware/driver/mismatch", True), "gpu_driver", F, "550.54.14", "restart the node"),
@@ -245,6 +272,10 @@ def test_each_check_has_a_case() -> None:
 
 
 NOT_CHECKED = [
+    (put("own_certificates", []), "own_certificates", "no certificate is wanted"),
+    (put("clock", {"state": "doubtful", "reason": "1970"}), "own_certificates", "the clock is in doubt"),
+    (put("revocation_lists", []), "revocation_lists", "no lists"),
+    (put("sealed_secrets", []), "sealed_secrets", "no tenant has secrets"),
     (put("container", True), "clock_synchronized", "clock of its host"),
     (put("hardware/clock/synchronized", None), "clock_synchronized", "does not say"),
     (put("hardware/disks", []), "disk_wear", "smartctl"),

@@ -584,3 +584,61 @@ def test_the_command(
 def _ledger(site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
     cli.main(["ledger"])
     return capsys.readouterr()[0]
+
+
+# -- cut off -----------------------------------------------------------------------------------------------------------
+
+
+def test_who_is_cut_off_gets_nothing_and_loses_what_he_has(site: Site, cam: Person) -> None:
+    cam.ask(site.authority)
+    found = ca_command.ensure(site.authority, {"block": [{"node": "kiruna-cam01", "reason": "keyCompromise"}]})
+    assert found["changed"] and found["root_crl"] == site.authority.text("root_crl.pem")
+    assert [item["after_header"] for item in found["diff"]] == ["revoked", "allowed.json"]
+    assert cam.leaf and "is blocked" in refused(lambda: cam.ask(site.authority))
+    refused(lambda: ca_issue.renew(site.authority, cam.signed()))
+    assert site.verify(cam, "-crl_check") == "certificate revoked"
+    assert not ca_command.ensure(site.authority, {"block": [{"node": "kiruna-cam01"}]})["changed"], "again is nothing"
+    assert ca_command.ensure(site.authority, {"unblock": ["kiruna-cam01"]})["changed"]
+    cam.ask(site.authority)
+
+
+def test_a_tenant_on_a_node_is_cut_off(site: Site, cam: Person) -> None:
+    rules = {name: list(entry["certificates"]) for name, entry in site.authority.allowed()["nodes"].items()}
+    assert rules["kiruna-cam01"] == ["node", "quality.inspection"]
+    cam.ask(site.authority)
+    cam.ask(site.authority, "quality.inspection")
+    ca_command.ensure(site.authority, {"block": [{"node": "kiruna-cam01", "tenant": "quality"}]})
+    after = {name: list(entry["certificates"]) for name, entry in site.authority.allowed()["nodes"].items()}
+    assert after == {**rules, "kiruna-cam01": ["node"]}
+    assert [item["name"] for item in ca.revocations(site.authority)["revoked"]] == ["quality.inspection"]
+    cam.ask(site.authority)  # the node's own goes on
+
+
+def test_to_block_in_check_mode_changes_nothing(site: Site, cam: Person) -> None:
+    cam.ask(site.authority)
+    before = (site.authority.text("allowed.json"), site.authority.text("crl.pem"))
+    found = ca_command.ensure(site.authority, {"block": [{"node": "kiruna-cam01"}], "check": True})
+    assert found["changed"] and (site.authority.text("allowed.json"), site.authority.text("crl.pem")) == before
+
+
+def test_who_is_not_of_the_site_is_no_mistake(site: Site) -> None:
+    """The record of a fleet names nodes of all sites."""
+    assert not ca_command.ensure(site.authority, {"block": [{"node": "narvik-box01"}, {"node": "kiruna-cam01"}]})["csr"]
+
+
+def test_killed_between_the_word_and_the_list_it_is_done_again(
+    site: Site, cam: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cam.ask(site.authority)
+
+    def die(_paths: Paths, point: str) -> None:
+        if point.endswith("block:after"):
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(faults, "reach", die)
+        with pytest.raises(Killed):
+            ca_command.ensure(site.authority, {"block": [{"node": "kiruna-cam01"}]})
+    assert "is blocked" in refused(lambda: cam.ask(site.authority)), "nothing more is issued from the first moment"
+    found = ca_command.ensure(site.authority, {"block": [{"node": "kiruna-cam01"}]})
+    assert "revoked" in [item["after_header"] for item in found["diff"]]

@@ -20,6 +20,7 @@ from ansible_collections.physical_ai.edge.plugins.module_utils._core import doct
 from ansible_collections.physical_ai.edge.plugins.module_utils._core import state as _state
 from ansible_collections.physical_ai.edge.plugins.module_utils._core.hardware import shape
 from ansible_collections.physical_ai.edge.plugins.module_utils._node import doctor, doctor_files, files, ledger
+from ansible_collections.physical_ai.edge.plugins.module_utils._node.errors import NodeError
 
 OPTIONS: Dict[str, Any] = {"controller": 0, "max_minutes": 5, "not_before": "2020-01-01", "min_free_mib": 1}
 
@@ -180,3 +181,14 @@ def test_rotten_files_are_findings_and_never_a_traceback(name: str, content: byt
             except doctor._BROKEN as exc:
                 reading.seen[f"{reader}_error"] = doctor._reason(exc)
         json.dumps(judge.examine(reading.seen))
+
+
+def test_certificates_lists_and_secrets_are_read_and_nothing_of_a_key_or_value(paths: files.Paths) -> None:
+    for reader in ("own_certificates", "revocation_lists", "sealed_secrets"):
+        assert read(paths, reader)[reader] == []
+    files.write_json(f"{paths.secrets}/q/committed.json", {"schema": 1, "names": {}, "by": "openssl", "sealed": "torn"})
+    (row,) = read(paths, "sealed_secrets")["sealed_secrets"]
+    assert row["tenant"] == "q" and row["problem"]
+    files.write_atomic(paths.crl, "-----BEGIN X509 CRL-----\ntorn\n")
+    with pytest.raises(NodeError, match="torn"):
+        read(paths, "revocation_lists")

@@ -22,6 +22,7 @@ NOT_PACKED = {
     "units",
     "doctor",
     "doctor_files",
+    "doctor_identity",
 }  # they serve modules: that which installs the program, and doctor
 
 

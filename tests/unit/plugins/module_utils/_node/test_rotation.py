@@ -15,6 +15,8 @@ import json
 import os
 import stat
 import subprocess
+import threading
+import time
 import typing as t
 import uuid
 from pathlib import Path
@@ -30,13 +32,16 @@ from ansible_collections.physical_ai.edge.plugins.module_utils._node import (
     cli,
     faults,
     files,
+    holds,
     launch,
     ledger,
+    moment,
     probes,
     program,
     rotation,
     sealing,
     secrets,
+    waiting,
 )
 from ansible_collections.physical_ai.edge.plugins.module_utils._node._runner import Done
 from ansible_collections.physical_ai.edge.plugins.module_utils._node.engine import Image
@@ -50,6 +55,8 @@ OLD, NEW, BAD, DEADLY = "pl4nted-old-7f3a", "pl4nted-new-91cc", "pl4nted-bad-55d
 TOKEN, TOKEN2 = "pl4nted-token-4e4e\nsecond-line-of-token-0b", "pl4nted-token-77aa"
 PULL = "pl4nted-pull-2d2d"
 PLANTED = (OLD, NEW, BAD, DEADLY, *TOKEN.split("\n"), TOKEN, TOKEN2, PULL, f"puller:{PULL}")
+POINTS = [f"secrets_{step}:{when}" for step in rotation.STEPS for when in ("before", "after")]
+BACK_POINTS = [f"secrets_{step}:{when}" for step in rotation.BACK_STEPS for when in ("before", "after")]
 PROBE = {"exec": {"command": ["check"]}, "every": "5ms"}
 
 
@@ -365,6 +372,173 @@ def test_an_update_lock_holds_it_back(box: Box) -> None:
     box.well()
 
 
+def test_what_came_to_nothing_does_not_tell_what_was_before_once_more(box: Box) -> None:
+    box.deliver(plc=NEW)
+    box.deliver(plc=BAD)
+    count = len(ledger.read(box.paths))
+    program.recover(box.node)
+    assert len(ledger.read(box.paths)) == count
+    box.well()
+
+
+# -- a wait lets go of the node
+
+
+class Going:
+    """A delivery in a thread of its own, that waits."""
+
+    def __init__(self, box: Box, **values: str) -> None:
+        self.box, self.request = box, box.delivery(**values)
+        self.found: t.List[t.Dict[str, t.Any]] = []
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+        until = time.monotonic() + 20
+        while not waiting.rotations(box.paths):
+            assert time.monotonic() < until and not self.found, self.found
+            time.sleep(0.01)
+
+    def _run(self) -> None:
+        self.found.append(program.deliver(self.box.node, self.request))
+
+    def result(self) -> t.Dict[str, t.Any]:
+        self.thread.join(30)
+        self.box.results += self.found
+        return self.found[0]
+
+
+@pytest.fixture
+def busy(box: Box, monkeypatch: pytest.MonkeyPatch) -> Box:
+    """The application holds its update lock."""
+    monkeypatch.setattr(moment, "LONGEST_PAUSE", 0.02)
+    assert box.release(update_lock={"max_wait": "60s"})["class"] == "success"
+    Path(box.paths.update_lock("t", "app")).write_text("busy", encoding="utf-8")
+    box.engine.events.clear()
+    return box
+
+
+def test_others_have_their_turn_while_it_waits(busy: Box) -> None:
+    going = Going(busy, plc=NEW)
+    with busy.node.lock(1.0):
+        assert busy.stored()["plc"] == OLD and not os.path.exists(secrets.trial_path(busy.paths, "t"))
+    other = core.read({"id": "o", "tenant": "u", "secrets": {"plc": {"value": encoded(NEW)}}})
+    assert program.deliver(busy.node, other)["class"] == "success", "another tenant's"
+    program.recover(busy.node)
+    assert not going.found
+    lines = list(cli._status_lines(program.status(busy.node)))
+    assert "under way: other secrets of t, at step wait" in lines
+    assert any(line.startswith("waiting for t/app (update lock): ") for line in lines)
+    os.unlink(busy.paths.update_lock("t", "app"))
+    assert going.result()["class"] == "success"
+    assert waiting.rotations(busy.paths) == [] and busy.stored()["plc"] == NEW
+    busy.well()
+
+
+def test_a_person_lets_it_go_on(busy: Box) -> None:
+    going = Going(busy, plc=NEW)
+    assert holds.release(busy.node, "t/app", "bo", now=True)[-1].startswith("the change under way does not wait")
+    assert going.result()["class"] == "success" and ledger.read(busy.paths)[-2]["what"] == ["lock", "now"]
+    busy.well()
+
+
+def test_a_hold_ends_the_wait(busy: Box) -> None:
+    going = Going(busy, plc=NEW)
+    holds.hold(busy.node, "t", "shift 2", "bo")
+    found = going.result()
+    assert (found["class"], found["failed"]) == ("held", False) and busy.stored()["plc"] == OLD
+    assert waiting.rotations(busy.paths) == []
+
+
+def test_it_is_planned_anew_after_the_wait(busy: Box) -> None:
+    """What runs may be another container by then."""
+    going, before = Going(busy, plc=NEW, token=TOKEN2), busy.current("web")
+    specs = busy.specs(update_lock={"max_wait": "60s"})
+    specs[1]["env"] = {"A": "1"}
+    assert program.apply(busy.node, Request(uuid.uuid4().hex, "t", "r9", specs))["class"] == "success"
+    assert busy.current("web") != before and not going.found
+    os.unlink(busy.paths.update_lock("t", "app"))
+    assert going.result()["class"] == "success"
+    busy.well()
+
+
+def test_one_delivery_of_a_tenant_at_a_time(busy: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    going = Going(busy, plc=NEW)
+    monkeypatch.setattr(program, "LOCK_WAIT", 0.2)
+    found = busy.deliver(token=TOKEN2)
+    assert (found["class"], found["cause"]) == ("refused", "busy")
+    os.unlink(busy.paths.update_lock("t", "app"))
+    assert going.result()["class"] == "success"
+
+
+# -- taken away by force
+
+
+def force(box: Box, **values: str) -> t.Dict[str, t.Any]:
+    data = {name: {"value": encoded(value)} for name, value in values.items()}
+    request = core.read({"id": uuid.uuid4().hex, "tenant": "t", "secrets": data, "force": True, "who": "ann"})
+    result = program.deliver(box.node, request)
+    box.results.append(result)
+    return result
+
+
+def test_force_takes_away_what_is_in_use_and_touches_nobody(busy: Box) -> None:
+    holds.block(busy.node, "t", "unpaid", "ann")
+    result = force(busy)
+    assert result["class"] == "success" and result["kept"] == [], result
+    assert result["secrets"]["plc"] == "removed" and result["workloads"]["app"]["action"] == rotation.TAKEN
+    assert busy.stored() == {} and not busy.engine.events, "whatever is held and whoever is busy"
+    assert not secrets.pull_credentials(busy.paths, "t")
+    for name in ("app", "web"):
+        assert not os.path.exists(secrets.view(busy.paths, busy.current(name)))
+        assert busy.engine.have[busy.current(name)]["running"]
+    assert program.recover(busy.node)["class"] == "unchanged", "those that run are well as they are"
+    assert busy.deliver()["cause"] == "blocked"
+    busy.scan()
+
+
+def test_who_lost_its_secrets_does_not_start_without_and_gets_them_back_by_a_restart(box: Box) -> None:
+    force(box)
+    box.engine.have[box.current("app")]["running"] = False
+    assert program.recover(box.node)["class"] == "broken" and not box.engine.have[box.current("app")]["running"]
+    box.engine.events.clear()
+    result = box.deliver()
+    assert result["class"] == "success" and f"restart {box.current('web')}" in box.engine.events, result
+    program.recover(box.node)
+    box.well()
+
+
+def test_force_keeps_what_is_given(box: Box) -> None:
+    assert force(box, token=TOKEN)["secrets"]["plc"] == "removed"
+    assert box.stored() == {"token": TOKEN} and box.uses("web") == {"token.txt": TOKEN}
+    assert not os.path.exists(secrets.view(box.paths, box.current("app")))
+
+
+@pytest.mark.parametrize("way", ["program", "power"])
+@pytest.mark.parametrize("point", POINTS)
+def test_force_is_cut_off_at_any_step(box: Box, monkeypatch: pytest.MonkeyPatch, point: str, way: str) -> None:
+    """It ends on all or on nothing, and again is enough."""
+    reached = switching.stop_at(monkeypatch, point, die)
+    with pytest.raises(KillError):
+        force(box)
+    assert reached == [point]
+    if way == "program":
+        box.results.append(program.recover(box.node))
+        if point not in POINTS[POINTS.index("secrets_commit:after") :]:
+            box.well()
+    else:
+        box.boot += 1
+        secrets._unsealed.clear()
+        files.remove_tree(box.paths.run)
+        program.unseal(box.node)
+        with contextlib.suppress(NodeError):
+            box.engine.restart_all()
+    assert force(box)["class"] in ("success", "unchanged")
+    program.recover(box.node)
+    assert box.stored() == {} and not any(
+        os.path.exists(secrets.view(box.paths, box.current(name))) for name in ("app", "web")
+    )
+    box.scan()
+
+
 def test_what_does_not_run_finds_the_new_value_when_it_starts(box: Box) -> None:
     box.engine.have[box.current("app")].update(running=False)
     result = box.deliver(plc=NEW)
@@ -456,9 +630,6 @@ def test_a_full_disk_touches_nothing(box: Box, monkeypatch: pytest.MonkeyPatch) 
 
 # -- broken at every step
 
-POINTS = [f"secrets_{step}:{when}" for step in rotation.STEPS for when in ("before", "after")]
-BACK_POINTS = [f"secrets_{step}:{when}" for step in rotation.BACK_STEPS for when in ("before", "after")]
-
 
 def _kill(box: Box) -> None:
     """The program only; what runs goes on."""
@@ -499,14 +670,14 @@ def test_cut_off_at_any_step(box: Box, monkeypatch: pytest.MonkeyPatch, point: s
     assert (box.stored()["plc"], box.stored()["token"]) == ((NEW, TOKEN2) if committed else (OLD, TOKEN))
     box.well()
     entry = [item for item in ledger.read(box.paths) if item["kind"] == "secrets"][-1]
-    begun = point != "secrets_seal:before"
+    begun = point not in POINTS[: POINTS.index("secrets_seal:after")]
     assert entry["names"] == ({"plc": "changed", "token": "changed"} if begun else entry["names"])
     assert not begun or entry["class"] == ("success" if committed else "interrupted")
     assert box.deliver(plc=OLD if committed else NEW)["class"] == "success"
     box.well()
 
 
-@pytest.mark.parametrize("point", ["secrets_seal:after", "secrets_wait:after"])
+@pytest.mark.parametrize("point", ["secrets_wait:after", "secrets_seal:after"])
 def test_what_was_cut_off_before_the_switch_restarts_nobody(
     box: Box, monkeypatch: pytest.MonkeyPatch, point: str
 ) -> None:

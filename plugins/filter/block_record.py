@@ -1,0 +1,24 @@
+# Copyright: (c) 2026, physical_ai.edge contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.physical_ai.edge.plugins.plugin_utils import blocked
+
+
+def block_record(record: Any, change: Any) -> dict[str, Any]:
+    try:
+        return blocked.changed(record, change)
+    except blocked.BlockedError as exc:
+        raise AnsibleFilterError(f"block_record: {exc}") from exc
+
+
+class FilterModule:
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {"block_record": block_record}
