@@ -244,6 +244,7 @@ def through_ansible(patient: Patient, lab: Lab, point: Point, kind: str) -> Roun
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.must_show("A4")
 def test_through_ansible(provisioned_lab: Lab, patients: list[Patient], figure: Figure, long_run: bool) -> None:
     """The link, the module or the controller goes while a task runs on a node behind a gateway."""

@@ -74,7 +74,9 @@ def expect(result: dict[str, t.Any], cause: str, *words: str) -> str:
 
 
 @pytest.mark.usefixtures("untouched")
-@pytest.mark.parametrize("silent", [False, True], ids=["process", "machine"])
+@pytest.mark.parametrize(
+    "silent", [pytest.param(False, id="process", marks=pytest.mark.slow), pytest.param(True, id="machine")]
+)
 def test_registry_gone_in_the_middle_of_a_pull(
     provisioned_lab: Lab, tenant: Tenant, figure: Figure, silent: bool
 ) -> None:

@@ -290,6 +290,7 @@ def test_an_upgrade_that_a_node_forbids(installed: Fleet, fault: str, figure: t.
 
 
 @pytest.mark.e2e
+@pytest.mark.slow
 @pytest.mark.must_show("B2")
 def test_a_repository_that_is_down_or_signed_by_somebody_else(
     installed: Fleet, tmp_path: Path, figure: t.Callable[[str], None]

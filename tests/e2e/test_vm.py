@@ -16,7 +16,7 @@ from tests.e2e.virtual import cut_and_power_on, include_role
 from tests.lab import engine, images, oci
 from tests.lab.vm import Vm
 
-pytestmark = [pytest.mark.vm, pytest.mark.e2e]
+pytestmark = [pytest.mark.vm, pytest.mark.e2e, pytest.mark.slow, pytest.mark.must_show("A8")]
 
 # Hashes the regular files of an image on the engine; an empty file is the mark of a write that never reached the disk.
 HASH_IMAGE = r"""
@@ -186,7 +186,6 @@ def assert_whole(vm: Vm, release: Release) -> None:
     assert vm.exec(["sha256sum", stored]).stdout.split()[0] == release.model
 
 
-@pytest.mark.must_show("A8")
 def test_power_cut_right_after_a_fetch(vm: Vm, releases: dict[str, Release], figure: Callable[[str], None]) -> None:
     before, _rest = settled(vm)
     # Recovery waits until the disk was looked at: it throws away the model of a change that was not committed.
@@ -203,7 +202,6 @@ def test_power_cut_right_after_a_fetch(vm: Vm, releases: dict[str, Release], fig
     figure(f"after a fetch: images and models of both versions whole, {before} serves")
 
 
-@pytest.mark.must_show("A8")
 def test_power_cut_right_after_a_commit(vm: Vm, releases: dict[str, Release], figure: Callable[[str], None]) -> None:
     """After the test above this is also the second try of a change whose fetch was cut off."""
     apply_until(vm, releases["2"], "commit:after")
