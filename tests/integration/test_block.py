@@ -46,14 +46,14 @@ class Blocked(Fleet):
         self.root = root
 
     def block(
-        self, sites: Mapping[str, str] = SITES, root: bool = False, **extra: Any
+        self, sites: Mapping[str, str] | None = None, root: bool = False, **extra: Any
     ) -> subprocess.CompletedProcess[str]:
         given: dict[str, Any] = {"__site_ca_node_path": "{{ ansible_remote_tmp | dirname }}/pki", **extra}
         if root:
             given.update(site_ca_root_path=str(self.root), site_ca_root_passphrase=SECRET)
         file = self.root.with_suffix(".block.json")
         file.write_text(json.dumps(given), encoding="utf-8")
-        return self.play("physical_ai.edge.block", sites, "-e", f"@{file}")
+        return self.play("physical_ai.edge.block", sites or SITES, "-e", f"@{file}")
 
     def record(self) -> Any:
         file = self._folder / "blocked.yml"

@@ -16,7 +16,8 @@ OLD = {"serial": "1421722041234", "uuid": None, "id": "4c4c4544003957108052b4c04
 NEW = {"serial": "1421722049999", "uuid": None, "id": "9d4c4544003957108052b4c04f384833"}
 
 
-def problems(new: dict[str, Any], old: Any = OLD) -> list[str]:
+def problems(new: dict[str, Any], old: Any = "") -> list[str]:
+    old = OLD if old == "" else old
     before = "" if old is None else json.dumps({"schema": 1, "hardware": {"machine": old}})
     return replacement.problems({"machine": new}, "kiruna-cam01", before)
 
