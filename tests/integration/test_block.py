@@ -22,7 +22,6 @@ from tests.integration.test_pki import SECRET, SITES, Fleet, good
 from tests.unit.plugins.module_utils._node import authorities
 from tests.unit.plugins.module_utils._node.authorities import Person
 
-pytestmark = [pytest.mark.slow, pytest.mark.must_show("D6")]
 CUT = {**SITES, "kiruna-cam01": "nowhere"}
 NODE = """
 import json

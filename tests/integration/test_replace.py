@@ -20,7 +20,6 @@ from tests.integration.test_pki import SECRET, SITES, Fleet, good
 from tests.unit.plugins.module_utils._node import authorities
 from tests.unit.plugins.module_utils._node.authorities import Person
 
-pytestmark = [pytest.mark.slow, pytest.mark.must_show("D6")]
 HARDWARE = """
 import json
 from pathlib import Path
