@@ -22,7 +22,7 @@ SEQUENCE, SET, INTEGER, BITS, OCTETS, OID, BOOLEAN = 0x30, 0x31, 0x02, 0x03, 0x0
 LARGEST = 64 << 10
 """Bytes of one certificate or request; real ones have one or two thousand."""
 _PEM = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----\s+([A-Za-z0-9+/=\s]+?)-----END \1-----")
-_COMMON_NAME, _EXTENSION_REQUEST = "2.5.4.3", "1.2.840.113549.1.9.14"
+_COMMON_NAME, EXTENSION_REQUEST = "2.5.4.3", "1.2.840.113549.1.9.14"
 ALT_NAME, BASIC, KEY_USAGE, EXTENDED_USAGE, KEY_IDENTIFIER = (
     "2.5.29.17",
     "2.5.29.19",
@@ -96,7 +96,11 @@ def _item(data: bytes) -> t.Tuple[int, bytes, bytes]:
     return data[0], data[begin : begin + size], data[begin + size :]
 
 
-def _items(data: bytes) -> t.List[Item]:
+def items(data: bytes) -> t.List[Item]:
+    """(tag, content) of each item of a content.
+
+    :raises ValueError: where it is cut off or damaged.
+    """
     found = []
     while data:
         tag, content, data = _item(data)
@@ -104,8 +108,11 @@ def _items(data: bytes) -> t.List[Item]:
     return found
 
 
-def _one(data: bytes, tag: int) -> bytes:
-    """The content of an item that stands alone."""
+def one(data: bytes, tag: int) -> bytes:
+    """The content of an item that stands alone.
+
+    :raises ValueError: where it is another one, or not alone.
+    """
     found, content, rest = _item(data)
     if found != tag or rest:
         raise ValueError(f"found tag {found:#04x} where {tag:#04x} should stand alone")
@@ -190,11 +197,11 @@ def single(where: str, text: t.Any, label: str, wanted: str) -> bytes:
 
 def _name(data: bytes) -> t.Tuple[t.Tuple[str, str], ...]:
     found = []
-    for tag, group in _items(data):
+    for tag, group in items(data):
         if tag != SET:
             raise ValueError("a subject is damaged")
-        for _tag, pair in _items(group):
-            (kind, oid), (value_tag, value) = _items(pair)
+        for _tag, pair in items(group):
+            (kind, oid), (value_tag, value) = items(pair)
             if kind != OID:
                 raise ValueError("a subject is damaged")
             found.append(("CN" if _oid(oid) == _COMMON_NAME else _oid(oid), _text(value_tag, value)))
@@ -202,38 +209,52 @@ def _name(data: bytes) -> t.Tuple[t.Tuple[str, str], ...]:
 
 
 def _key(data: bytes) -> t.Tuple[str, int]:
-    (algorithm_tag, algorithm), (bits_tag, bits) = _items(data)
+    (algorithm_tag, algorithm), (bits_tag, bits) = items(data)
     if (algorithm_tag, bits_tag) != (SEQUENCE, BITS):
         raise ValueError("a key is damaged")
-    parts = _items(algorithm)
+    parts = items(algorithm)
     oid = _oid(parts[0][1])
     if oid == _EC:
         named = len(parts) > 1 and parts[1][0] == OID
         return (_CURVES.get(_oid(parts[1][1]), "EC of another curve") if named else "EC of a curve without a name"), 0
     if oid == _RSA:
-        (_n, modulus), (_e, exponent) = _items(_one(bits[1:], SEQUENCE))
+        (_n, modulus), (_e, exponent) = items(one(bits[1:], SEQUENCE))
         odd = int.from_bytes(exponent, "big") != 65537
         return "RSA" + (" with an odd exponent" if odd else ""), int.from_bytes(modulus, "big").bit_length()
     return _OTHER_KEYS.get(oid, oid), 0
 
 
-def _extensions(data: bytes) -> t.Dict[str, bytes]:
-    found: t.Dict[str, bytes] = {}
-    for _tag, item in _items(data):
-        parts = _items(item)
+def extensions(data: bytes) -> t.Iterator[t.Tuple[str, bytes]]:
+    """(OID, bytes) of each, of the content of a list of extensions."""
+    for _tag, item in items(data):
+        parts = items(item)
         oid, value = _oid(parts[0][1]), parts[-1]
         if parts[0][0] != OID or value[0] != OCTETS or len(parts) not in (2, 3):
             raise ValueError("an extension is damaged")
+        yield oid, value[1]
+
+
+def _extensions(data: bytes) -> t.Dict[str, bytes]:
+    found: t.Dict[str, bytes] = {}
+    for oid, value in extensions(data):
         if oid in found:
             raise ValueError(f"the extension {oid} is there twice")
-        found[oid] = value[1]
+        found[oid] = value
     return found
+
+
+def request_attributes(body: t.Iterable[Item]) -> t.Iterator[t.Tuple[str, bytes]]:
+    """(OID, content of its set) of each, among the items of a request's body."""
+    for tag, content in body:
+        for _tag, pair in items(content) if tag == 0xA0 else []:
+            (_kind, oid), (_set, value) = items(pair)
+            yield _oid(oid), value
 
 
 def names(data: bytes) -> Names:
     """Of the bytes of the extension with alternative names."""
     kinds: t.Dict[str, t.List[str]] = {"dns": [], "ip": [], "uri": [], "odd": []}
-    for tag, value in _items(_one(data, SEQUENCE)):
+    for tag, value in items(one(data, SEQUENCE)):
         if tag == 0x82:
             kinds["dns"].append(value.decode("ascii", "backslashreplace"))
         elif tag == 0x86:
@@ -248,18 +269,18 @@ def names(data: bytes) -> Names:
 
 def is_authority(data: bytes) -> bool:
     """Of the bytes of the extension basicConstraints."""
-    parts = _items(_one(data, SEQUENCE))
+    parts = items(one(data, SEQUENCE))
     return bool(parts) and parts[0] == (BOOLEAN, b"\xff")
 
 
 def key_usage(data: bytes) -> t.Set[int]:
     """Numbers of the bits that are set, of the bytes of the extension keyUsage."""
-    bits = _one(data, BITS)[1:]
+    bits = one(data, BITS)[1:]
     return {8 * index + bit for index, byte in enumerate(bits) for bit in range(8) if byte & 0x80 >> bit}
 
 
 def extended_usage(data: bytes) -> t.List[str]:
-    return [_oid(value) for _tag, value in _items(_one(data, SEQUENCE))]
+    return [_oid(value) for _tag, value in items(one(data, SEQUENCE))]
 
 
 # -- whole -------------------------------------------------------------------------------------------------------------
@@ -269,17 +290,15 @@ def read_request(where: str, text: t.Any) -> Asked:
     """:raises SpecError: for what is no request of PKCS #10."""
     data = single(where, text, "CERTIFICATE REQUEST", "a certificate request")
     try:
-        info, _algorithm, _signature = _items(_one(data, SEQUENCE))
-        _version, subject, key, *rest = _items(info[1])
+        info, _algorithm, _signature = items(one(data, SEQUENCE))
+        _version, subject, key, *rest = items(info[1])
         attributes: t.Dict[str, bytes] = {}
-        for tag, content in rest:
-            for _tag, pair in _items(content) if tag == 0xA0 else []:
-                (_kind, oid), (_set, value) = _items(pair)
-                if _oid(oid) in attributes:
-                    raise ValueError(f"the attribute {_oid(oid)} is there twice")
-                attributes[_oid(oid)] = value
-        wanted = attributes.pop(_EXTENSION_REQUEST, b"")
-        extensions = _extensions(_one(wanted, SEQUENCE)) if wanted else {}
+        for oid, value in request_attributes(rest):
+            if oid in attributes:
+                raise ValueError(f"the attribute {oid} is there twice")
+            attributes[oid] = value
+        wanted = attributes.pop(EXTENSION_REQUEST, b"")
+        extensions = _extensions(one(wanted, SEQUENCE)) if wanted else {}
         found = names(extensions[ALT_NAME]) if ALT_NAME in extensions else Names()
         return Asked(_name(subject[1]), *_key(key[1]), found, extensions, tuple(attributes))
     except (ValueError, IndexError, UnicodeDecodeError) as exc:
@@ -289,16 +308,16 @@ def read_request(where: str, text: t.Any) -> Asked:
 def read_certificate(where: str, data: bytes) -> Certificate:
     """:raises SpecError: for what is no certificate of X.509."""
     try:
-        body, _algorithm, _signature = _items(_one(data, SEQUENCE))
-        parts = _items(body[1])
+        body, _algorithm, _signature = items(one(data, SEQUENCE))
+        parts = items(body[1])
         if parts[0][0] == 0xA0:
             parts = parts[1:]
         (kind, serial), _algorithm, _issuer, validity, subject, _key_info, *rest = parts
         if kind != INTEGER:
             raise ValueError("the serial number is missing")
-        begin, end = _items(validity[1])
+        begin, end = items(validity[1])
         more = next((content for tag, content in rest if tag == 0xA3), b"")
-        extensions = _extensions(_one(more, SEQUENCE)) if more else {}
+        extensions = _extensions(one(more, SEQUENCE)) if more else {}
         common = [value for key, value in _name(subject[1]) if key == "CN"]
         return Certificate(
             serial=f"{int.from_bytes(serial, 'big'):032X}",

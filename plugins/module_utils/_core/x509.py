@@ -17,6 +17,7 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
+from . import asn1
 from .fields import SpecError
 
 CERTIFICATE, REQUEST, CRL = "CERTIFICATE", "CERTIFICATE REQUEST", "X509 CRL"
@@ -36,10 +37,7 @@ _DATE = re.compile(r"(\w{3}) +(\d{1,2}) (\d\d):(\d\d):(\d\d)(?:\.\d+)? (\d{1,4})
 _BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----\s*([A-Za-z0-9+/=\s]*?)-----END \1-----")
 _BEGIN = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----")
 _REVOKED = re.compile(r"^ +Serial Number: ([0-9A-F]+)\n +Revocation Date: (.+)$", re.MULTILINE)
-_SUBJECT_ALT_NAME = b"\x55\x1d\x11"
-_EXTENSION_REQUEST = b"\x2a\x86\x48\x86\xf7\x0d\x01\x09\x0e"
 _DNS, _URI, _IP = 0x82, 0x86, 0x87
-_SEQUENCE, _SET, _OID, _OCTETS = 0x30, 0x31, 0x06, 0x04
 
 
 @dataclass(frozen=True)
@@ -124,11 +122,9 @@ def der(where: str, pem: str) -> bytes:
 def _decode(where: str, body: str) -> bytes:
     try:
         decoded = base64.b64decode("".join(body.split()), validate=True)
-        tag, dummy, end = _element(decoded, 0, len(decoded))
+        asn1.one(decoded, asn1.SEQUENCE)
     except (binascii.Error, ValueError):
         raise SpecError(f"{where}: the PEM text is cut off or torn") from None
-    if tag != _SEQUENCE or end != len(decoded):
-        raise SpecError(f"{where}: the PEM text is cut off or torn")
     return decoded
 
 
@@ -213,7 +209,7 @@ def names(where: str, pem: str, kind: str = CERTIFICATE) -> Names:
     """
     data = der(where, pem)
     try:
-        found = [value for oid, value in _extensions(data, kind) if oid == _SUBJECT_ALT_NAME]
+        found = [value for oid, value in _extensions(data, kind) if oid == asn1.ALT_NAME]
         if len(found) > 1:
             raise ValueError
         return _general_names(found[0]) if found else Names()
@@ -223,56 +219,19 @@ def names(where: str, pem: str, kind: str = CERTIFICATE) -> Names:
         ) from None
 
 
-def _element(data: bytes, at: int, end: int) -> t.Tuple[int, int, int]:
-    """(tag, begin of the content, its end) of the element that begins `at`."""
-    if at + 2 > end:
-        raise ValueError("cut off")
-    tag, length, at = data[at], data[at + 1], at + 2
-    if length & 0x80:
-        count = length & 0x7F
-        if not 1 <= count <= 4 or at + count > end:
-            raise ValueError("a length that is none")
-        length, at = int.from_bytes(data[at : at + count], "big"), at + count
-    if at + length > end:
-        raise ValueError("cut off")
-    return tag, at, at + length
-
-
-def _children(data: bytes, begin: int, end: int) -> t.List[t.Tuple[int, int, int]]:
-    found = []
-    while begin < end:
-        found.append(_element(data, begin, end))
-        begin = found[-1][2]
-    return found
-
-
-def _inside(data: bytes, element: t.Tuple[int, int, int], tag: int) -> t.List[t.Tuple[int, int, int]]:
-    if element[0] != tag:
-        raise ValueError("another element")
-    return _children(data, element[1], element[2])
-
-
-def _extensions(data: bytes, kind: str) -> t.Iterator[t.Tuple[bytes, bytes]]:
-    body = _inside(data, _inside(data, _element(data, 0, len(data)), _SEQUENCE)[0], _SEQUENCE)
+def _extensions(data: bytes, kind: str) -> t.Iterator[t.Tuple[str, bytes]]:
+    body = asn1.items(asn1.items(asn1.one(data, asn1.SEQUENCE))[0][1])
     if kind == CERTIFICATE:
-        lists = [child for item in body if item[0] == 0xA3 for child in _inside(data, item, 0xA3)]
+        lists = [content for tag, content in body if tag == 0xA3]
     else:
-        lists = []
-        for attribute in (child for item in body if item[0] == 0xA0 for child in _inside(data, item, 0xA0)):
-            oid, values = _inside(data, attribute, _SEQUENCE)
-            if data[oid[1] : oid[2]] == _EXTENSION_REQUEST:
-                lists += _inside(data, values, _SET)
-    for extension in (child for item in lists for child in _inside(data, item, _SEQUENCE)):
-        parts = _inside(data, extension, _SEQUENCE)
-        if parts[0][0] != _OID or parts[-1][0] != _OCTETS:
-            raise ValueError("an extension that is none")
-        yield data[parts[0][1] : parts[0][2]], data[parts[-1][1] : parts[-1][2]]
+        lists = [value for oid, value in asn1.request_attributes(body) if oid == asn1.EXTENSION_REQUEST]
+    for item in lists:
+        yield from asn1.extensions(asn1.one(item, asn1.SEQUENCE))
 
 
 def _general_names(value: bytes) -> Names:
     dns, ip, uri, other = [], [], [], []
-    for tag, begin, end in _inside(value, _element(value, 0, len(value)), _SEQUENCE):
-        content = value[begin:end]
+    for tag, content in asn1.items(asn1.one(value, asn1.SEQUENCE)):
         if tag == _DNS:
             dns.append(_plain(content))
         elif tag == _URI:
