@@ -40,9 +40,11 @@ def page(view: Mapping[str, Any]) -> str:
 
 def _row(row: Mapping[str, Any]) -> dict[str, Any]:
     found = row["installed"] or {}
-    by = row.get("renewed_by") or {}
+    url = clean((row.get("renewed_by") or {}).get("url") or "")
+    word, tone = _word(row)
     return {
-        "tone": BAD if row["wrong"] else WARN if row["due"] or row["clock"] == certificate_view.DOUBTFUL else GOOD,
+        "tone": tone,
+        "word": word,
         "site": clean(row["site"]),
         "host": clean(row["host"]),
         "name": clean(row["name"]),
@@ -51,6 +53,15 @@ def _row(row: Mapping[str, Any]) -> dict[str, Any]:
         "ends": certificate_view.day(found.get("not_after")),
         "days_left": f"{found['days_left']:g}" if found else "-",
         "renewed": certificate_view.renewed(row),
-        "by": clean(by.get("url") or "push"),
+        "by": url.split("/")[2].rpartition(":")[0] or url if url.count("/") > 1 else url or "push",
+        "url": url,
         "state": clean(row["wrong"] or certificate_view.state(row)),
     }
+
+
+def _word(row: Mapping[str, Any]) -> tuple[str, str]:
+    if row["wrong"]:
+        return "problem", BAD
+    if row["clock"] == certificate_view.DOUBTFUL:
+        return "in doubt", WARN
+    return ("due", WARN) if row["due"] else ("ok", GOOD)
