@@ -36,7 +36,8 @@ Hosts = Mapping[str, Mapping[str, t.Any]]
 
 
 def _sealed(found: run.Run) -> run.Run:
-    """With what plays ask for: hosts of the next wave whose window is shut now, and what the last play needs."""
+    """With what plays ask for: hosts of the next wave whose window is shut now, what is written down (nothing of hosts on which it is
+    taken back), and what the last play needs."""
     upcoming = [] if found["stopped"] else found["steps"][found["done"]]["hosts"]
     windows = {host: found["windows"][host] for host in upcoming if host in found["windows"]}
     all_back = found["halted"] and found["on_failure"] == "revert_all"
@@ -44,6 +45,7 @@ def _sealed(found: run.Run) -> run.Run:
         **found,
         "shut": _shut(windows, "swap"),
         "leased": run.leased(found),
+        "record": {host: item for host, item in found["outcomes"].items() if host not in found["revert"]},
         "proven": [] if all_back else run.proven(found),
     }
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from ...module_utils._core import outcome
 from ..table import aligned
 from . import gate, outcomes
-from .run import GOOD, Run
+from .run import EARLIER, GOOD, Run
 
 
 def _stages(run: Run) -> Iterator[tuple[str, str, str, str]]:
@@ -32,7 +32,7 @@ def _stages(run: Run) -> Iterator[tuple[str, str, str, str]]:
 
 def _hosts(run: Run, sites: Mapping[str, str]) -> Iterator[str]:
     for host, found in sorted(run["outcomes"].items(), key=lambda item: (sites.get(item[0], ""), item[0])):
-        if found["class"] not in GOOD:
+        if found["class"] not in GOOD or found["msg"].endswith(EARLIER):
             cause = f" ({found['cause']})" if found["cause"] else ""
             yield f"{host}: {found['class']}{cause}: {found['msg']}"
     for host, found in run["reverts"].items():

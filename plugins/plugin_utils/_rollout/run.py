@@ -34,12 +34,14 @@ def _answer(asked: t.Any, variables: Mapping[str, t.Any], health: Mapping[str, t
     return None
 
 
+EARLIER = " (in an earlier run; it cannot be reached now)"
+
+
 def _remembered(now: outcomes.Outcome, before: outcomes.Outcome | None) -> outcomes.Outcome:
+    """What a host that cannot be reached came to before still counts."""
     if now["cause"] != "unreachable" or before is None or not outcome.MEANINGS[before["class"]].evidence:
         return now
-    return outcomes.made(
-        before["class"], before["cause"], f"{before['msg']} (in an earlier run; it cannot be reached now)"
-    )
+    return outcomes.made(before["class"], before["cause"], before["msg"].removesuffix(EARLIER) + EARLIER)
 
 
 def _host(
@@ -260,6 +262,7 @@ def record(run: Run, results: Mapping[str, t.Any], variables: Mapping[str, Mappi
     for host in run["steps"][run["done"]]["hosts"]:
         shut = run.get("shut", {}).get(host)
         made = outcomes.made(outcome.HELD, "window", shut) if shut else _made(run, results.get(host), variables[host])
+        made = _remembered(made, found.get(host))
         found[host] = {**made, "stage": run["stage"], "wave": run["wave"]}
         if found[host]["cause"] in ("unreachable", "silence") and run["stage"] != waves.LATE:
             found[host]["cause"] = outcomes.LOST
