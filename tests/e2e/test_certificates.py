@@ -131,7 +131,7 @@ class Office:
             "reload": {"kind": "unit", "unit": "tls-test.service", "action": "reload"},
             "endpoint": f"localhost:{PORT}",
         }
-        given = {"rotate_serial": "100%", "certificates_settings": {"node": settings}, **variables}
+        given = {"certificates_settings": {"node": settings}, **variables}
         return self.must("rotate_certificates", *arguments, **given)
 
     def rows(self, host: str = HOST) -> dict[str, dict[str, t.Any]]:
