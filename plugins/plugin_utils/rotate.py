@@ -1,7 +1,8 @@
 # Copyright: (c) 2026, physical_ai.edge contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The replacement of certificates as a rollout: what its plays hand in and get back. Plan, waves and gate are those of `_rollout`.
+"""The replacement of certificates, and of the roots that count, as a rollout: what its plays hand in and get back. Plan, waves and gate are
+those of `_rollout`.
 
 A node takes a certificate that fails back by itself, so there is nothing to take back from here: a halt is a halt.
 """
@@ -18,13 +19,36 @@ from . import rollout as _rollout
 from ._rollout import outcomes, run, waves
 from ._rollout import policy as _policy
 
-INFO, MAY, PLAN = "__certificates_info", "__certificates_may", "__certificates_plan"
-"""Variables of each host, by the role certificates: what it has, what it may have, and what is to be done."""
-ASKED, SIGNED, TAKEN, TOLD = (f"__certificates_{name}" for name in ("asked", "signed", "taken", "told"))
-"""By the role too: what became of each step. The last one is there only where all went through."""
-REFUSED, FAILED, LOOK = "rotate_refused", "rotate_failed", "rotate_look"
-"""By the playbook: why nothing was begun, what failed in the wave, and what the node has after the soak."""
 
+@dataclasses.dataclass(frozen=True)
+class Names:
+    """The variables of a host in which the steps of a play are registered. One that is empty is a step that there is not.
+
+    `info` is what the node has (where it was asked for that, with whether it is good and shown), `may` what its gateway says, `plan` what is
+    to be done, `refused` why that cannot be said. Of the wave are `asked`, `signed` (at the gateway), `taken` and the last step, `told`, or
+    `failed`; `look` is what the node has after the soak.
+    """
+
+    info: str
+    plan: str
+    told: str
+    refused: str
+    failed: str
+    look: str
+    may: str = ""
+    asked: str = ""
+    signed: str = ""
+    taken: str = ""
+
+
+CERTIFICATES = Names(
+    **{key: f"__certificates_{key}" for key in ("info", "may", "plan", "asked", "signed", "taken", "told")},
+    **{key: f"rotate_{key}" for key in ("refused", "failed", "look")},
+)
+ROOTS = dataclasses.replace(
+    CERTIFICATES, told="__site_ca_trusted", info="roots_info", plan="roots_plan", may="", asked="", signed="", taken=""
+)
+KINDS = {"certificates": CERTIFICATES, "roots": ROOTS}
 CHOSEN = {
     "all": "all",
     "issuer": "signed by {}",
@@ -88,20 +112,21 @@ def begin(
     most_waves: int = 0,
     before: t.Any = None,
 ) -> run.Run:
-    """:param identity: `id`, and `selection`, what is replaced although it is not due.
+    """:param identity: `id`; for certificates `selection`, what is replaced although it is not due; for others `kind` and `what`.
     :param silent: whether nobody who cannot be reached counts, whatever the inventory says of him.
     :param before: outcomes by host of an earlier run of the same, for hosts that cannot be asked now.
     """
-    known = _rollout.variables(hostvars, everyone)
+    known, names = _rollout.variables(hostvars, everyone), KINDS[identity.get("kind", "certificates")]
     try:
         parsed = dataclasses.replace(_policy.parse(policy), on_failure="halt", fetch_ahead=False)
         members = {
-            host: _offline(_heard(hostvars[host], values, known), silent)
+            host: _offline(_heard(names, hostvars[host], values, known), silent)
             for host, values in _members(known, hosts).items()
         }
-        asked = {host: _asked(hostvars[host]) for host in members}
-        health = {host: _health(hostvars[host].get(INFO)) for host in members}
-        whole = {"asks": "certificates", "what": _chosen(identity.get("selection") or {}), **identity}
+        asked = {host: _asked(names, hostvars[host]) for host in members}
+        health = {host: _health(hostvars[host].get(names.info)) for host in members}
+        chosen = _chosen(identity.get("selection") or {})
+        whole = {"asks": "certificates", "kind": "certificates", "what": chosen, **identity}
         left_out = _left_out(known, hosts)
         found = run.begin(whole, parsed, members, asked, known, most_waves, left_out, before or {}, None, health)
     except _policy.PolicyError as exc:
@@ -120,16 +145,16 @@ def _counted(found: run.Run) -> run.Run:
     return {**found, "failed": failed}
 
 
-def _heard(have: Have, values: Have, known: Hosts) -> Have:
+def _heard(names: Names, have: Have, values: Have, known: Hosts) -> Have:
     """Whose silence it is, where it is that of the gateway: what the inventory says of that one counts."""
     gateway = known.get(_gateway(have))
-    if not _away(have.get(MAY)) or gateway is None:
+    if not _away(have.get(names.may)) or gateway is None:
         return values
     return {**values, **{key: gateway[key] for key in ("edge_connectivity", "edge_when_offline")}}
 
 
-def _offline(values: Have, silent: bool) -> Have:
-    return {**values, "edge_connectivity": "disconnected"} if silent else values
+def _offline(values: Have, silent: bool) -> dict[str, t.Any]:
+    return {**values, **({"edge_connectivity": "disconnected"} if silent else {})}
 
 
 def _gateway(have: Have) -> str:
@@ -144,20 +169,20 @@ def _away(result: t.Any) -> bool:
     return isinstance(result, Mapping) and bool(result.get("unreachable"))
 
 
-def _asked(have: Have) -> t.Any:
+def _asked(names: Names, have: Have) -> t.Any:
     """What came of the question what is to be done, as a rollout wants to hear it."""
-    if _away(have.get(INFO)):
-        return have[INFO]
-    if _away(have.get(MAY)):
-        return _silent_gateway(have)
-    if isinstance(have.get(REFUSED), Mapping):
-        return _failure(have[REFUSED])
-    plan = have.get(PLAN)
+    if _away(have.get(names.info)):
+        return have[names.info]
+    if _away(have.get(names.may)):
+        return _silent_gateway(names, have)
+    if isinstance(have.get(names.refused), Mapping):
+        return _failure(have[names.refused])
+    plan = have.get(names.plan)
     return {"plan": plan} if isinstance(plan, Mapping) else None
 
 
-def _silent_gateway(have: Have) -> dict[str, t.Any]:
-    return {**have[MAY], "msg": f"its gateway {_gateway(have)}: {_words(have[MAY])}"}
+def _silent_gateway(names: Names, have: Have) -> dict[str, t.Any]:
+    return {**have[names.may], "msg": f"its gateway {_gateway(have)}: {_words(have[names.may])}"}
 
 
 def _words(result: Have) -> str:
@@ -169,7 +194,7 @@ def _failure(result: Have) -> dict[str, t.Any]:
     items = [item for item in result.get("results") or [] if isinstance(item, Mapping) and item.get("failed")]
     worst = (outcome.BROKEN, outcome.REVERTED)
     rank = {name: number for number, name in enumerate(worst)}
-    found = min(items, key=lambda item: rank.get(item.get("class"), len(worst))) if items else result
+    found = min(items, key=lambda item: rank.get(str(item.get("class")), len(worst))) if items else result
     said, about = str(found.get("msg") or found.get("exception") or ""), f"certificate {found.get('name')}: "
     message = said if not found.get("name") or said.startswith(about) else about + said
     return {"failed": True, "msg": message, **({"class": found["class"]} if found.get("class") else {})}
@@ -184,34 +209,39 @@ def _health(info: t.Any) -> dict[str, t.Any]:
 
 def record(found: run.Run, what: str, hostvars: Hosts) -> run.Run:
     """:param what: `wave` for what the wave came to, `soak` for the gate after it."""
-    hosts = found["steps"][found["done"]]["hosts"]
+    hosts, names = found["steps"][found["done"]]["hosts"], KINDS[found["kind"]]
     if what == "soak":
         return _counted(run.judge(found, {host: _node(found, host, hostvars[host]) for host in hosts}))
     place = {"stage": found["stage"], "wave": found["wave"]}
     known = _rollout.variables(hostvars, hosts)
     if found["stage"] == waves.LATE:  # they were away when it began, and what that means is as it was
         gateways = _rollout.variables(hostvars, _gateways(hostvars, hosts))
-        known = {host: _offline(_heard(hostvars[host], known[host], gateways), found["silent"]) for host in hosts}
-    return _counted(run.record(found, {host: _result(hostvars[host], place) for host in hosts}, known))
+        known = {
+            host: _offline(_heard(names, hostvars[host], known[host], gateways), found["silent"]) for host in hosts
+        }
+    return _counted(run.record(found, {host: _result(names, hostvars[host], place) for host in hosts}, known))
 
 
-def _result(have: Have, place: Have) -> t.Any:
+def _result(names: Names, have: Have, place: Have) -> t.Any:
     """What came of the wave at a host, by what each step returned. Whoever says nothing of the last one is no success."""
-    for item in (have.get(INFO), *_items(have.get(ASKED)), *_items(have.get(TAKEN)), have.get(TOLD)):
+    if _away(have.get(names.may)) and place["stage"] == waves.LATE:
+        return _silent_gateway(names, have)  # as before: nothing was begun
+    for asked in (have.get(names.may), have.get(names.signed)):
+        if isinstance(asked, Mapping) and _away(asked):
+            said = f"its gateway {_gateway(have)} cannot be asked any more, so it has what it had: {_words(asked)}"
+            return {"class": outcome.INTERRUPTED, "msg": said}
+    if isinstance(have.get(names.failed), Mapping):
+        return _failure(have[names.failed])
+    info, plan, told = (have.get(name) for name in (names.info, names.plan, names.told))
+    for item in (info, *_items(have.get(names.asked)), *_items(have.get(names.taken)), told):
         if _away(item):
             return item
-    if _away(have.get(MAY)) and place["stage"] == waves.LATE:
-        return _silent_gateway(have)  # as before: nothing was begun
-    for item in (have.get(MAY), have.get(SIGNED)):
-        if _away(item):
-            said = f"its gateway {_gateway(have)} cannot be asked any more, so it has what it had: {_words(item)}"
-            return {"class": outcome.INTERRUPTED, "msg": said}
-    if isinstance(have.get(FAILED), Mapping):
-        return _failure(have[FAILED])
-    plan, told = have.get(PLAN), have.get(TOLD)
     if isinstance(told, Mapping) and not told.get("skipped"):
+        health = _health(info)
+        if not health["healthy"]:
+            return {"class": outcome.BROKEN, "cause": "probe", "msg": health["reason"]}
         return {"class": outcome.SUCCESS, "rollout": place}
-    if isinstance(plan, Mapping) and not plan["changed"] and ASKED not in have:
+    if isinstance(plan, Mapping) and not plan["changed"] and names.asked not in have:
         return {"class": outcome.UNCHANGED, "rollout": place}  # it renewed by itself meanwhile
     return None
 
@@ -223,20 +253,23 @@ def _items(result: t.Any) -> Sequence[t.Any]:
 
 def _node(found: run.Run, host: str, have: Have) -> t.Any:
     """What the node says after the soak; of one that was lost in the wave also what became of it."""
-    look = have.get(LOOK)
+    names = KINDS[found["kind"]]
+    look = have.get(names.look)
     if not isinstance(look, Mapping) or "certificates" not in look:
         return None
     health = _health(look)
     if found["outcomes"][host]["cause"] != outcomes.LOST:
         return health
-    return {**health, "last": {"rollout": {"id": found["id"]}, **ended} if (ended := _ended(have, look)) else {}}
+    return {**health, "last": {"rollout": {"id": found["id"]}, **ended} if (ended := _ended(names, have, look)) else {}}
 
 
-def _ended(have: Have, look: Have) -> dict[str, str]:
+def _ended(names: Names, have: Have, look: Have) -> dict[str, str]:
     """By what it had before and has now; nothing where its node is not done with it."""
-    before, now = _serials(have.get(INFO)), _serials(look)
-    todo = (have.get(PLAN) or {}).get("todo") or {}
-    if todo and not _away(have.get(INFO)) and all(now.get(name, "") not in ("", before.get(name)) for name in todo):
+    before, now = _serials(have.get(names.info)), _serials(look)
+    todo = (have.get(names.plan) or {}).get("todo") or {}
+    if not todo:
+        return {}
+    if not _away(have.get(names.info)) and all(now.get(name, "") not in ("", before.get(name)) for name in todo):
         return {"class": outcome.SUCCESS, "msg": "it has another one"}
     if any(row.get("stale") for row in look["certificates"]):
         return {}

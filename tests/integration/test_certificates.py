@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,6 @@ STAGES: list[dict[str, Any]] = [
     {"name": "early", "rings": ["early"]},
     {"name": "broad", "rings": "rest", "min_success": 0},
 ]
-OLD = {"rotate_signed_before": "2999-01-01T00:00:00Z"}
 # What a node says of what it looks at, where a test has something to say.
 SICK = """    if prove and __import__('os').path.exists(_edge.PROGRAM + ".sick"):
         out = json.dumps([dict(row, proof="nobody shows it") for row in json.loads(out)])
@@ -71,6 +71,11 @@ def source(name: str, before: str) -> str:
     found = (ROOT / "plugins" / "modules" / f"{name}.py").read_text(encoding="utf-8")
     assert found.count(before) == 1, name
     return found.replace(before, HERE + before)
+
+
+def old() -> dict[str, Any]:
+    """What is there now is to be replaced, and what comes is not."""
+    return {"rotate_signed_before": datetime.now(UTC).isoformat(timespec="seconds")}
 
 
 def collection(folder: Path) -> Certified:
@@ -107,7 +112,7 @@ class Certified(Fleet):
         found["all"]["children"] = groups
         return found
 
-    def policy(self, stages: Any = None, **more: Any) -> dict[str, str]:
+    def policy(self, stages: Any = None, **more: Any) -> dict[str, Any]:
         file = self._folder / "careful.json"
         file.write_text(json.dumps({"stages": stages or STAGES, **more}), encoding="utf-8")
         return {"policy": str(file)}
@@ -266,20 +271,20 @@ def test_who_is_refused_ends_it_before_it_begins(fleet: tuple[Certified, Path]) 
     """Without a policy; those behind it are untouched. Where one may fail, the others go."""
     site, root = fleet
     good(site.pki(root, site_ca_blocked=[GATEWAY], **CERTIFICATES))
-    before = site.serials()
+    before, asked = site.serials(), old()
     done = site.rotate(root, KIRUNA, rotate_all=True)
     assert done.returncode == 2 and f"{GATEWAY} is blocked" in bad(done) and f"{GATEWAY}: refused" in done.stdout
     assert renewed(site, before) == set() and "instead of rotate_all" in done.stdout
     anyone = {"stages": [{"name": "all", "rings": "rest", "max_failed": 1}]}
-    done = site.rotate(root, KIRUNA, edge_without_policy=anyone, **OLD)
+    done = site.rotate(root, KIRUNA, edge_without_policy=anyone, **asked)
     assert done.returncode == 2, "who failed is not forgotten"
     assert renewed(site, before) == {CAMERA} and "HALTED" not in done.stdout
-    assert site.rotate(root, KIRUNA, **site.policy(**anyone), **OLD).returncode == 0, "the policy allows it"
+    assert site.rotate(root, KIRUNA, **site.policy(**anyone), **asked).returncode == 0, "the policy allows it"
 
 
 def test_a_canary_that_fails_halts_it_and_the_same_command_goes_on(fleet: tuple[Certified, Path]) -> None:
     site, root = fleet
-    before, asked = site.serials(), {**site.policy(on_failure="revert_all"), **OLD}
+    before, asked = site.serials(), {**site.policy(on_failure="revert_all"), **old()}
     done = site.rotate(root, None, **asked, **away(GATEWAY))
     said = bad(done)
     assert done.returncode == 2 and renewed(site, before) == set()
@@ -291,23 +296,23 @@ def test_a_canary_that_fails_halts_it_and_the_same_command_goes_on(fleet: tuple[
     once = site.serials()
     done = site.rotate(root, None, **asked, **away(GATEWAY, wrong=False))
     assert good(done) > 0 and renewed(site, once) == {CAMERA, BOX}, "who has his new one drops out"
-    assert "certificates (signed before 2999-01-01T00:00:00Z): 2 success, 1 unchanged" in done.stdout
+    assert f"certificates (signed before {asked['rotate_signed_before']}): 2 success, 1 unchanged" in done.stdout
 
 
 def test_a_stage_later_counts_by_its_own_threshold(fleet: tuple[Certified, Path]) -> None:
     site, root = fleet
-    before = site.serials()
-    assert site.rotate(root, None, **site.policy(), **OLD, **away(CAMERA)).returncode == 2
+    before, asked = site.serials(), old()
+    assert site.rotate(root, None, **site.policy(), **asked, **away(CAMERA)).returncode == 2
     assert renewed(site, before) == {GATEWAY, CAMERA}, "of the camera that of its workload"
     stages = [*STAGES[:1], {**STAGES[1], "max_failed": 1, "min_success": 0}, STAGES[2]]
     once = site.serials()
-    assert site.rotate(root, None, **site.policy(stages), **OLD, **away(CAMERA)).returncode == 0
+    assert site.rotate(root, None, **site.policy(stages), **asked, **away(CAMERA)).returncode == 0
     assert BOX in renewed(site, once) and GATEWAY not in renewed(site, once)
 
 
 def test_what_is_not_well_after_the_soak_halts_it_and_is_not_forgotten(fleet: tuple[Certified, Path]) -> None:
     site, root = fleet
-    before, asked = site.serials(), {**site.policy(), **OLD}
+    before, asked = site.serials(), {**site.policy(), **old()}
     (site.node(GATEWAY) / "edge.sick").touch()
     done = site.rotate(root, None, **asked)
     assert done.returncode == 2 and renewed(site, before) == {GATEWAY}
@@ -320,7 +325,7 @@ def test_what_is_not_well_after_the_soak_halts_it_and_is_not_forgotten(fleet: tu
 
 def test_a_node_that_is_lost_in_its_wave_is_asked_what_became_of_it(fleet: tuple[Certified, Path]) -> None:
     site, root = fleet
-    before, asked = site.serials(), {**site.policy(), **OLD}
+    before, asked = site.serials(), {**site.policy(), **old()}
     site.linked = (GATEWAY,)
     cut = root.parent / "fleet" / "cut"
     cut.touch()
@@ -334,18 +339,18 @@ def test_a_node_that_is_lost_in_its_wave_is_asked_what_became_of_it(fleet: tuple
 def test_an_offline_node_is_classed_and_holds_up_nobody(fleet: tuple[Certified, Path]) -> None:
     """One that may be away counts nowhere; one that should be there counts as failed. Without a policy neither does."""
     site, root = fleet
-    before, cut = site.serials(), {**SITES, CAMERA: "nowhere"}
+    before, cut, asked = site.serials(), {**SITES, CAMERA: "nowhere"}, old()
     stages = [STAGES[0], {**STAGES[1], "min_success": 0}, STAGES[2]]
-    done = site.rotate(root, cut, **site.policy(stages), **OLD)
+    done = site.rotate(root, cut, **site.policy(stages), **asked)
     assert done.returncode == 2 and f"{CAMERA}: offline_unexpected (unreachable)" in bad(done)
     assert renewed_but(site, before, CAMERA) == {GATEWAY}
     site.inconstant = (CAMERA,)
-    done = site.rotate(root, cut, **site.policy(stages), **OLD)
+    done = site.rotate(root, cut, **site.policy(stages), **asked)
     assert good(done) > 0 and f"{CAMERA}: offline_expected (unreachable)" in done.stdout
     assert f"still to come: {CAMERA}; the same command brings it to them" in done.stdout
     assert renewed_but(site, before, CAMERA) == {GATEWAY, BOX}
     once = site.serials()
-    assert good(site.rotate(root, None, **site.policy(stages), **OLD)) > 0
+    assert good(site.rotate(root, None, **site.policy(stages), **asked)) > 0
     assert renewed(site, once) == {CAMERA}, "it catches up"
 
 
@@ -359,7 +364,7 @@ def test_a_canary_that_passed_counts_when_it_is_away(fleet: tuple[Certified, Pat
     site, root = fleet
     site.inconstant = (BOX,)
     stages = [{"name": "canary", "rings": ["broad"]}, {"name": "others", "rings": "rest"}]
-    before, asked = site.serials(), {**site.policy(stages), **OLD}
+    before, asked = site.serials(), {**site.policy(stages), **old()}
     assert good(site.rotate(root, None, "-e", "rollout_waves=1", **asked)) > 0 and renewed(site, before) == {BOX}
     done = site.rotate(root, {**SITES, BOX: "nowhere"}, **asked)
     assert good(done) > 0 and renewed(site, before) == set(SITES)
@@ -370,17 +375,49 @@ def test_a_canary_that_passed_counts_when_it_is_away(fleet: tuple[Certified, Pat
 def test_a_stage_waits_for_approval(fleet: tuple[Certified, Path]) -> None:
     site, root = fleet
     stages = [STAGES[0], {**STAGES[1], "approval": "required"}, STAGES[2]]
-    before, asked = site.serials(), {**site.policy(stages), **OLD}
+    before, asked = site.serials(), {**site.policy(stages), **old()}
     assert "stage early waits for approval" in bad(site.rotate(root, None, **asked))
     assert renewed(site, before) == {GATEWAY}
     assert good(site.rotate(root, None, "-e", "rollout_approve=early", **asked)) > 0
     assert renewed(site, before) == set(SITES)
 
 
+def test_a_new_root_goes_stage_by_stage(fleet: tuple[Certified, Path]) -> None:
+    """Each phase is halted by a canary that is not well, and goes on: new trust, leaves, and the old trust goes."""
+    site, root = fleet
+    new: dict[str, Any] = {**CERTIFICATES, "site_ca_root_name": "root-2", "site_ca_root_common_name": "acme root 2"}
+    new["site_ca_roots_old"] = ["root"]
+    sick = site.node(GATEWAY) / "edge.sick"
+
+    def roots() -> list[int]:
+        return [site.trust(host).count("BEGIN CERTIFICATE") for host in SITES]
+
+    sick.touch()
+    done = site.pki(root, pki_phase="trust", **site.policy(), **new)
+    assert f"{GATEWAY}: broken (probe): nobody shows it" in bad(done) and roots() == [2, 1, 1]
+    again = site.pki(root, pki_phase="trust", **site.policy(), **new)
+    assert f"{GATEWAY}: broken (soak): not healthy any more: nobody shows it" in bad(again) and roots() == [2, 1, 1]
+    sick.unlink()
+    assert good(site.pki(root, pki_phase="trust", **site.policy(), **new)) > 0 and roots() == [2, 2, 2]
+    assert "in the phase issue go site by site" in bad(site.pki(root, **site.policy(), **new))
+    before, asked = site.serials(), old()
+    good(site.pki(root, **new))
+    assert "still in use" in bad(site.pki(root, pki_phase="retire", **site.policy(), **new)) and roots() == [2, 2, 2]
+    good(site.rotate(root, None, **site.policy(), **asked))
+    assert renewed(site, before) == set(SITES)
+    sick.touch()
+    assert bad(site.pki(root, pki_phase="retire", **site.policy(), **new)) and roots() == [1, 2, 2]
+    sick.unlink()
+    done = site.pki(root, pki_phase="retire", **site.policy(), **new)
+    assert good(done) > 0 and roots() == [1, 1, 1] and "root-2 counts alone: 2 success, 1 unchanged" in done.stdout
+    rows = [row for host in SITES for row in site.edge(host, "certificates", "--json", "--prove")]
+    assert len(rows) == 4 and not [row["proof"] for row in rows if row["proof"]]
+
+
 def test_a_site_whose_gateway_is_away_waits(fleet: tuple[Certified, Path]) -> None:
     site, root = fleet
     before, cut = site.serials(), {**SITES, GATEWAY: "nowhere"}
-    done = site.rotate(root, cut, **OLD)
+    done = site.rotate(root, cut, **old())
     assert good(done) > 0 and f"{CAMERA}: offline_expected (unreachable): its gateway {GATEWAY}: " in done.stdout
     assert renewed(site, before) == {BOX} and "still to come" in done.stdout
 

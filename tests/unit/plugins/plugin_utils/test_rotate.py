@@ -9,7 +9,7 @@ import typing as t
 import pytest
 import yaml
 
-from ansible_collections.physical_ai.edge.plugins.plugin_utils import rotate, rollout
+from ansible_collections.physical_ai.edge.plugins.plugin_utils import rollout, rotate
 from ansible_collections.physical_ai.edge.plugins.plugin_utils._rollout import report
 from tests.tools.sync import ROOT
 
@@ -20,6 +20,7 @@ POLICY: dict[str, t.Any] = {
     ],
     "on_failure": "revert_all",
 }
+OF = rotate.CERTIFICATES
 HOSTS = ["gw", "cam1", "cam2", "cam3"]
 GONE = {"unreachable": True, "msg": "no route"}
 IDENTITY = {"id": "certificates-1", "selection": {"issuer": "CN=ca 1", "all": False, "days_left": ""}}
@@ -32,9 +33,9 @@ def info(serial: str = "1", **more: t.Any) -> dict[str, t.Any]:
 def fleet(**said: dict[str, t.Any]) -> dict[str, dict[str, t.Any]]:
     """Hosts after they were asked, with what is different of some."""
     asked = {
-        rotate.INFO: info(),
-        rotate.MAY: {"allowed": {"node": {}}},
-        rotate.PLAN: {"todo": {"node": True}, "changed": True},
+        OF.info: info(),
+        OF.may: {"allowed": {"node": {}}},
+        OF.plan: {"todo": {"node": True}, "changed": True},
     }
     ring = {"gw": "canary"}
     return {
@@ -54,10 +55,10 @@ def begin(hosts: dict[str, t.Any], silent: bool = False, **more: t.Any) -> t.Any
     return rotate.begin(POLICY, IDENTITY, hosts, HOSTS, HOSTS, silent, **more)
 
 
-ASKED = {rotate.ASKED: {"results": [{"class": "success", "csr": "x"}]}}
-DONE = {**ASKED, rotate.TAKEN: {"results": [{"class": "success"}]}, rotate.TOLD: {"changed": False}}
+ASKED = {OF.asked: {"results": [{"class": "success", "csr": "x"}]}}
+DONE = {**ASKED, OF.taken: {"results": [{"class": "success"}]}, OF.told: {"changed": False}}
 TAKEN_BACK = {"class": "reverted", "failed": True, "name": "node", "msg": "it does not show it"}
-BACK = {**ASKED, rotate.FAILED: {"failed": True, "msg": "One or more items failed", "results": [TAKEN_BACK]}}
+BACK = {**ASKED, OF.failed: {"failed": True, "msg": "One or more items failed", "results": [TAKEN_BACK]}}
 
 
 def play(found: t.Any, hosts: dict[str, t.Any], **came: t.Any) -> t.Any:
@@ -103,10 +104,10 @@ def test_failures_count_over_the_stage() -> None:
 
 
 def test_who_has_nothing_to_do_drops_out_and_counts() -> None:
-    done = {rotate.PLAN: {"todo": {}, "changed": False}}
+    done = {OF.plan: {"todo": {}, "changed": False}}
     found = begin(fleet(gw=done, cam1=done))
     assert [step["hosts"] for step in found["steps"]] == [["cam2"], ["cam3"]] and found["approved"] == ["canary"]
-    sick = {**done, rotate.INFO: info(proof="nobody shows it")}
+    sick = {**done, OF.info: info(proof="nobody shows it")}
     found = begin(fleet(gw=sick))
     assert found["halted"] and "gw: broken (soak): not healthy any more: nobody shows it" in lines(found)
 
@@ -114,10 +115,10 @@ def test_who_has_nothing_to_do_drops_out_and_counts() -> None:
 @pytest.mark.parametrize(
     ("said", "kind", "words"),
     [
-        ({rotate.INFO: GONE, rotate.MAY: {"skipped": True}}, "offline_unexpected", "no route"),
-        ({rotate.MAY: GONE}, "offline_unexpected", "its gateway gw: no route"),
-        ({rotate.REFUSED: {"failed": True, "msg": "cam1 is not of this site"}}, "refused", "cam1 is not of this site"),
-        ({rotate.PLAN: None}, "refused", "nothing was heard of the node"),
+        ({OF.info: GONE, OF.may: {"skipped": True}}, "offline_unexpected", "no route"),
+        ({OF.may: GONE}, "offline_unexpected", "its gateway gw: no route"),
+        ({OF.refused: {"failed": True, "msg": "cam1 is not of this site"}}, "refused", "cam1 is not of this site"),
+        ({OF.plan: None}, "refused", "nothing was heard of the node"),
     ],
 )
 def test_who_cannot_go_is_classed_before_waves_are_cut(said: t.Any, kind: str, words: str) -> None:
@@ -127,24 +128,24 @@ def test_who_cannot_go_is_classed_before_waves_are_cut(said: t.Any, kind: str, w
 
 
 def test_silence_means_what_the_inventory_says_or_nothing() -> None:
-    gone = {rotate.INFO: GONE}
+    gone = {OF.info: GONE}
     assert classes(begin(fleet(cam1={**gone, "edge_connectivity": "intermittent"})))["cam1"] == "offline_expected"
     hosts = fleet(cam1=gone, cam2=gone)
     assert classes(begin(hosts, silent=True)) == {"cam1": "offline_expected", "cam2": "offline_expected"}
     found = play(begin(hosts, silent=True), hosts, cam1=gone, cam2=gone)
     assert not found["halted"] and found["failed"] == [] and "still to come: cam1, cam2" in lines(found)
     assert play(begin(hosts), hosts)["halted"], "both should be there, and one may fail"
-    behind = fleet(cam1={rotate.MAY: GONE}, gw={"edge_connectivity": "disconnected"})
+    behind = fleet(cam1={OF.may: GONE}, gw={"edge_connectivity": "disconnected"})
     assert classes(begin(behind))["cam1"] == "offline_expected", "it is the gateway that may be away"
 
 
 def test_a_gateway_that_stays_away_is_no_failure_of_its_nodes() -> None:
-    away = {rotate.MAY: GONE}
+    away = {OF.may: GONE}
     hosts = fleet(cam1=away)
     found = play(begin(hosts, silent=True), hosts, cam1=away)
     assert classes(found)["cam1"] == "offline_expected" and not found["failed"]
     assert classes(play(begin(hosts), hosts, cam1=away))["cam1"] == "offline_unexpected"
-    back = {**DONE, rotate.MAY: {"allowed": {}}}
+    back = {**DONE, OF.may: {"allowed": {}}}
     assert classes(play(begin(hosts), hosts, cam1=back))["cam1"] == "success"
 
 
@@ -156,7 +157,7 @@ def test_the_policies_that_are_built_in_are_good() -> None:
 
 
 def test_who_passed_before_and_is_away_now_still_counts() -> None:
-    hosts = fleet(gw={rotate.INFO: GONE, "edge_connectivity": "intermittent"})
+    hosts = fleet(gw={OF.info: GONE, "edge_connectivity": "intermittent"})
     assert "stage canary: 0 successes, at least 1 are needed" in begin(hosts)["why"]
     before = {"gw": {"class": "success", "cause": "", "msg": ""}}
     assert not play(begin(hosts, before=before), hosts)["halted"]
@@ -165,13 +166,13 @@ def test_who_passed_before_and_is_away_now_still_counts() -> None:
 @pytest.mark.parametrize(
     ("came", "kind", "words"),
     [
-        ({rotate.ASKED: {"results": [GONE]}, rotate.TOLD: {"changed": False}}, "offline_unexpected", "no route"),
-        ({**ASKED, rotate.TAKEN: {"results": [GONE]}, rotate.TOLD: GONE}, "offline_unexpected", "no route"),
-        ({**ASKED, rotate.SIGNED: GONE, rotate.FAILED: {"msg": "x"}}, "interrupted", "gw cannot be asked any more"),
-        ({rotate.FAILED: {"failed": True, "msg": "no such input"}}, "refused", "no such input"),
+        ({OF.asked: {"results": [GONE]}, OF.told: {"changed": False}}, "offline_unexpected", "no route"),
+        ({**ASKED, OF.taken: {"results": [GONE]}, OF.told: GONE}, "offline_unexpected", "no route"),
+        ({**ASKED, OF.signed: GONE, OF.failed: {"msg": "x"}}, "interrupted", "gw cannot be asked any more"),
+        ({OF.failed: {"failed": True, "msg": "no such input"}}, "refused", "no such input"),
         (
             {
-                rotate.FAILED: {
+                OF.failed: {
                     "failed": True,
                     "results": [{"failed": True, "msg": "a"}, {**TAKEN_BACK, "class": "broken"}],
                 }
@@ -180,8 +181,8 @@ def test_who_passed_before_and_is_away_now_still_counts() -> None:
             "show",
         ),
         (ASKED, "interrupted", "nothing was heard"),
-        ({**ASKED, rotate.TOLD: {"skipped": True}}, "interrupted", "nothing was heard"),
-        ({rotate.PLAN: {"todo": {}, "changed": False}}, "unchanged", ""),
+        ({**ASKED, OF.told: {"skipped": True}}, "interrupted", "nothing was heard"),
+        ({OF.plan: {"todo": {}, "changed": False}}, "unchanged", ""),
     ],
 )
 def test_what_came_of_a_wave_is_what_its_steps_returned(came: t.Any, kind: str, words: str) -> None:
@@ -197,17 +198,17 @@ def test_what_came_of_a_wave_is_what_its_steps_returned(came: t.Any, kind: str, 
         (DONE, info("2", proof="nobody shows it"), "broken"),
         (DONE, GONE, "success"),
         (DONE, {"failed": True, "msg": "x"}, "success"),
-        ({rotate.TOLD: GONE}, info("2", proof=""), "success"),
-        ({rotate.TOLD: GONE}, info("2", proof="nobody shows it"), "broken"),
-        ({rotate.TOLD: GONE}, info("1", proof=""), "interrupted"),
-        ({rotate.TOLD: GONE}, info("1", stale=True), "offline_unexpected"),
-        ({rotate.TOLD: GONE}, GONE, "offline_unexpected"),
-        ({rotate.INFO: GONE}, info("1", proof=""), "interrupted"),
+        ({OF.told: GONE}, info("2", proof=""), "success"),
+        ({OF.told: GONE}, info("2", proof="nobody shows it"), "broken"),
+        ({OF.told: GONE}, info("1", proof=""), "interrupted"),
+        ({OF.told: GONE}, info("1", stale=True), "offline_unexpected"),
+        ({OF.told: GONE}, GONE, "offline_unexpected"),
+        ({OF.info: GONE}, info("1", proof=""), "interrupted"),
     ],
 )
 def test_after_the_soak_the_node_says_what_became_of_it(came: t.Any, look: t.Any, kind: str) -> None:
     hosts = fleet()
-    now = {**hosts, "gw": {**hosts["gw"], **came, rotate.LOOK: look}}
+    now = {**hosts, "gw": {**hosts["gw"], **came, OF.look: look}}
     found = rotate.record(rotate.record(begin(hosts), "wave", now), "soak", now)
     assert found["outcomes"]["gw"]["class"] == kind
 
