@@ -248,3 +248,44 @@ def test_who_is_cut_off_is_no_part_of_it(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_policy_that_is_none_is_one_line() -> None:
     with pytest.raises(rotate.RolloutError, match="policy: found nothing"):
         rotate.begin(None, IDENTITY, fleet(), HOSTS, HOSTS)
+
+
+# -- which roots count
+
+
+WRITTEN = {rotate.ROOTS.told: {"changed": True}, rotate.ROOTS.info: info(proof="")}
+
+
+def told(**said: dict[str, t.Any]) -> dict[str, dict[str, t.Any]]:
+    asked = {rotate.ROOTS.info: info(proof=""), rotate.ROOTS.plan: {"changed": True}}
+    ring = {"gw": "canary"}
+    return {host: {"edge_ring": ring.get(host, "early"), **asked, **said.get(host, {})} for host in HOSTS}
+
+
+def begin_telling(hosts: dict[str, t.Any]) -> t.Any:
+    return rotate.begin(POLICY, {"id": "roots-1", "kind": "roots", "what": "root-2 counts too"}, hosts, HOSTS, HOSTS)
+
+
+def test_nodes_are_told_which_roots_count_stage_by_stage() -> None:
+    hosts = told(cam1={rotate.ROOTS.plan: {"changed": False}})
+    found = play(begin_telling(hosts), hosts, **dict.fromkeys(HOSTS, WRITTEN))
+    assert [step["hosts"] for step in found["steps"]] == [["gw"], ["cam2"], ["cam3"]]
+    assert not found["halted"] and lines(found).endswith("root-2 counts too: 3 success, 1 unchanged")
+
+
+@pytest.mark.parametrize(
+    ("came", "look", "kind"),
+    [
+        ({**WRITTEN, rotate.ROOTS.info: info(proof="its chain does not verify")}, None, "broken"),
+        (WRITTEN, info(proof="its chain does not verify"), "broken"),
+        ({rotate.ROOTS.told: GONE, rotate.ROOTS.info: GONE}, None, "offline_unexpected"),
+        ({rotate.ROOTS.told: GONE, rotate.ROOTS.info: GONE}, info(proof=""), "offline_unexpected"),
+        ({rotate.ROOTS.failed: {"failed": True, "msg": "the disk is full"}}, info(proof=""), "refused"),
+        ({}, info(proof=""), "interrupted"),
+    ],
+)
+def test_who_does_not_verify_any_more_halts_it(came: t.Any, look: t.Any, kind: str) -> None:
+    hosts = told()
+    now = {**hosts, "gw": {**hosts["gw"], **came, rotate.ROOTS.look: look}}
+    found = rotate.record(rotate.record(begin_telling(hosts), "wave", now), "soak", now)
+    assert found["outcomes"]["gw"]["class"] == kind and found["halted"] and found["revert"] == []
