@@ -133,10 +133,9 @@ def problems(
         known = variables(hostvars, everyone)
         rings = sorted({str(values["edge_ring"]) for values in known.values() if values["edge_ring"]})
         parsed = _policy.parse(policy, rings)
-        stages = [stage.name for stage in parsed.stages]
-        unknown = [name for name in _names(approved) if name not in stages]
+        unknown = unknown_stages(parsed, approved)
         if unknown:
-            return [f"rollout_approve: found {', '.join(unknown)}; the policy has the stages {', '.join(stages)}"]
+            return [unknown]
         members = _members(release, {host: known[host] for host in hosts}, asked=False)
         if not members:
             return ["the release is for none of these hosts: " + "; ".join(_why_none(release, known, hosts))]
@@ -145,6 +144,14 @@ def problems(
         return _unfit(release, members) or _stuck(parsed, members, known, _left_out(release, known, hosts))
     except (_release.ReleaseError, _policy.PolicyError, SpecError, _windows_of.WindowError) as exc:
         return [str(exc)]
+
+
+def unknown_stages(policy: _policy.Policy, approved: t.Any) -> str:
+    """What is wrong with the stages that are approved beforehand; empty where nothing is."""
+    stages = [stage.name for stage in policy.stages]
+    unknown = [name for name in _names(approved) if name not in stages]
+    found = f"rollout_approve: found {', '.join(unknown)}; the policy has the stages {', '.join(stages)}"
+    return found if unknown else ""
 
 
 def _why_none(release: Mapping[str, t.Any], known: Hosts, hosts: Sequence[str]) -> list[str]:

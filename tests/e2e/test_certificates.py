@@ -135,7 +135,7 @@ class Office:
             "reload": {"kind": "unit", "unit": "tls-test.service", "action": "reload"},
             "endpoint": f"localhost:{PORT}",
         }
-        given = {"rotate_serial": "100%", "certificates_settings": {"node": settings}, **variables}
+        given = {"certificates_settings": {"node": settings}, **variables}
         return self.must("rotate_certificates", *arguments, **given)
 
     def rows(self, host: str = HOST) -> dict[str, dict[str, t.Any]]:
@@ -325,7 +325,7 @@ def _signed(office: Office) -> str:
     node, gateway = office.lab.nodes[HOST], office.lab.nodes[GATEWAY]
     asked = json.loads(node.exec(_request(node, renew=True)).stdout)
     put(gateway, "/root", {"request.json": json.dumps({"node": HOST, "requests": {"node": asked["csr"]}}).encode()})
-    return str(json.loads(gateway.exec("edge ca issue /root/request.json").stdout)["certificates"]["node"])
+    return str(json.loads(gateway.exec("edge ca issue - </root/request.json").stdout)["certificates"]["node"])
 
 
 def _install(office: Office, pem: str, point: str) -> None:

@@ -55,14 +55,14 @@ def _end(run: Run) -> Iterator[str]:
     if run["halted"]:
         yield f"HALTED: {run['why']}"
         if _lost(run):
-            yield f"lost during their change, they decide alone: {', '.join(_lost(run))}; ask them with the playbook status when they are back"
+            yield f"lost during their change, they decide alone: {', '.join(_lost(run))}; ask them with the playbook {run['asks']} when they are back"
         return
     if run["why"]:
         yield run["why"]
     if _pending(run):
         yield f"still to come: {', '.join(_pending(run))}; the same command brings it to them when they are there"
     counted = gate.counts([found["class"] for found in run["outcomes"].values()])
-    yield f"release {run['release']} of {run['tenant']}: {counted}"
+    yield f"{run['what']}: {counted}"
 
 
 def lines(run: Run, sites: Mapping[str, str]) -> list[str]:

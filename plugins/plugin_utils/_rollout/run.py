@@ -75,7 +75,7 @@ def begin(
     no_fetch: Mapping[str, str] | None = None,
     health: Mapping[str, t.Any] | None = None,
 ) -> Run:
-    """:param identity: `id`, `tenant` and `release`.
+    """:param identity: `id`, `tenant` and `release`; or `id`, `what` (for the last line) and `asks` (the playbook that shows hosts).
     :param members: hosts that the release is for, with their `edge_*` variables; `everyone`: all of the inventory.
     :param left_out: rings with hosts that the release is for and that are not in this run.
     :param before: what an earlier run of the same rollout found, of which hosts that cannot be asked now keep their evidence.
@@ -106,6 +106,8 @@ def begin(
     goes = [host for host in hosts if host.name not in found and host.name not in (no_fetch or {})]
     fetch = [list(batch) for batch in waves.pace(goes, policy.fetch_per_site)] if policy.fetch_ahead else []
     run: Run = {
+        "what": f"release {identity.get('release')} of {identity.get('tenant')}",
+        "asks": "status",
         **identity,
         "on_failure": policy.on_failure,
         "stages": [_stage(planned) for planned in plan.stages],
