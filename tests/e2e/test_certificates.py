@@ -347,13 +347,14 @@ def _whole(office: Office) -> str:
     node = office.lab.nodes[HOST]
     current = "/var/lib/physical-ai/certificates/node/current"
     node.exec(f"openssl verify -CAfile {BUNDLE} -untrusted {current}/tls.crt {current}/tls.crt")
-    node.exec(
-        f"systemctl restart tls-test.service; for _ in $(seq 50); do ss -ltn | grep -q :{PORT} && exit 0; sleep 0.1; done; exit 1"
-    )
+    node.exec("systemctl reset-failed tls-test.service; systemctl restart tls-test.service")
+    node.exec(f"for _ in $(seq 50); do ss -ltn | grep -q :{PORT} && exit 0; sleep 0.1; done; exit 1")
     names = node.exec(f"openssl x509 -noout -ext subjectAltName -in {LEAF}").stdout
     client = Clients(node, next(word[4:].rstrip(",") for word in names.split() if word.startswith("DNS:")))
     client.connect()
-    assert client.failed == []
+    assert client.failed == [], node.exec(
+        f"openssl s_client -connect localhost:{PORT} -CAfile {BUNDLE} </dev/null 2>&1 | head -40; cat {LEAF}"
+    ).stdout
     assert not node.exec("ls /var/lib/physical-ai/certificates/node/journal.json 2>/dev/null || true").stdout
     return client.serials.pop().lstrip("0").lower()
 

@@ -54,6 +54,11 @@ def _window(hours: int, **more: str) -> dict[str, t.Any]:
     return {"start": f"{opens:%H:%M}", "duration": "1h", **more}
 
 
+def _forget(fleet: Rollouts, image: str) -> None:
+    """Nodes do not have it, whatever ran before."""
+    fleet.everywhere(lambda node: node.exec(f"docker image rm -f {fleet.images[image]} 2>/dev/null || true"))
+
+
 def _site(found: PlaybookResult, site: str) -> str:
     match = re.search(rf'"{site}: (.*)"', found.stdout)
     assert match is not None, found.stdout[-3000:]
@@ -61,6 +66,8 @@ def _site(found: PlaybookResult, site: str) -> str:
 
 
 def test_the_check_says_what_would_run_where_and_how_long_the_link_needs(fleet: Rollouts) -> None:
+    _forget(fleet, "ok-81")
+    _forget(fleet, "ok-82")
     fleet.say_of("lulea", edge_bandwidth="100kbit")
     found = fleet.run(fleet.release("81"), play="release_check")
     assert found.changed == 0
@@ -113,8 +120,7 @@ def test_a_shut_fetch_window_brings_nothing_over_the_link(fleet: Rollouts) -> No
     fleet.go("1")
     fleet.say_of("lulea", edge_timezone=TOKYO, edge_fetch_window=_window(3))
     digest = fleet.images["ok-82"].rpartition("@")[2]
-    for node in fleet.of("lulea"):
-        node.exec(f"docker image rm -f {fleet.images['ok-82']} 2>/dev/null || true")
+    _forget(fleet, "ok-82")
     held = fleet.run(fleet.release("82"), WAVES, rc=2)
     assert "its fetch window opens on" in held.stdout
     for node in fleet.of("lulea"):
