@@ -12,7 +12,13 @@ version_added: 0.1.0
 author: physical_ai.edge contributors (@physical-ai-edge)
 description:
   - Reads the certificates that are wanted on a node. No key is read.
-options: {}
+options:
+  prove:
+    description:
+      - Look at each as M(physical_ai.edge.certificate) does when it takes one into use. It must be verified by what is trusted on the node,
+        and its C(endpoint) must show it. Takes up to C(prove.within) for each that is not shown.
+    type: bool
+    default: false
 attributes:
   check_mode:
     support: full
@@ -38,6 +44,12 @@ EXAMPLES = r"""
   physical_ai.edge.certificate_info:
   register: found
 
+- name: Look whether each is good and shown
+  physical_ai.edge.certificate_info:
+    prove: true
+  register: proved
+  failed_when: proved.certificates | map(attribute='proof') | select | length > 0
+
 - name: Stop where one ran out
   ansible.builtin.assert:
     that: found.certificates | map(attribute='installed') | select | rejectattr('valid') | length == 0
@@ -51,6 +63,7 @@ certificates:
       C(pending) whether a request waits; C(clock) how far the node's clock can be believed; C(problem) what went wrong last.
     - C(definition) is what is wanted; C(wanted) says whether another one is, also while the node waits before it asks again; C(stale) whether
       what is in use lacks what is trusted now, or was cut off; C(revoked) whether a list on this node says so of it.
+    - C(proof), only with O(prove), says in one line what is wrong with what is in use. Empty where it is good and shown.
     - Empty where the node program is not there.
   type: list
   elements: dict
@@ -80,10 +93,11 @@ from ..module_utils import _edge
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec={}, supports_check_mode=True)
+    module = AnsibleModule(argument_spec={"prove": {"type": "bool", "default": False}}, supports_check_mode=True)
     if not _edge.installed():
         module.exit_json(changed=False, certificates=[])
-    code, out, err = module.run_command([_edge.PROGRAM, "certificates", "--json"])
+    prove = ["--prove"] if module.params["prove"] else []
+    code, out, err = module.run_command([_edge.PROGRAM, "certificates", "--json", *prove])
     if code != 0:
         module.fail_json(msg=_edge.complaint(out, err))
     module.exit_json(changed=False, certificates=json.loads(out))

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
-from ansible_collections.physical_ai.edge.plugins.module_utils._core import certificate_request
+from ansible_collections.physical_ai.edge.plugins.module_utils._core import certificate_request, issuing
 from ansible_collections.physical_ai.edge.plugins.module_utils._core.fields import Field, SpecError, boolean, mapping
 
 DAY = 86400.0
@@ -23,6 +24,18 @@ def _days(where: str, value: Any) -> float | None:
         raise SpecError(f"{where.replace('.', '_')}: found {value!r}, wanted a number of days") from None
 
 
+def _moment(where: str, value: Any) -> float | None:
+    """In seconds since 1970. Without a time zone it is UTC."""
+    if value is None or value == "":
+        return None
+    try:
+        found = datetime.fromisoformat(str(value))
+    except ValueError:
+        wanted = "wanted a moment such as 2026-11-26T12:00:00Z"
+        raise SpecError(f"{where.replace('.', '_')}: found {value!r}, {wanted}") from None
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+
+
 def _text(where: str, value: Any) -> str:
     if not isinstance(value, str):
         raise SpecError(f"{where}: found {value!r}, wanted text")
@@ -35,8 +48,14 @@ _SELECTION = mapping(
         "issuer": Field(_text, default="", doc="what this issuing CA signed"),
         "days_left": Field(_days, doc="what has fewer days left"),
         "older_than": Field(_days, doc="what was signed more than so many days ago"),
+        "signed_before": Field(_moment, doc="what was signed before this moment"),
     }
 )
+
+
+def selection(given: Mapping[str, Any]) -> dict[str, Any]:
+    """:raises SpecError: naming what is wrong."""
+    return _SELECTION("certificates_renew", dict(given))
 
 
 def todo(
@@ -44,16 +63,17 @@ def todo(
     allowed: Mapping[str, Mapping[str, Any]],
     settings: Mapping[str, Any],
     subject: str,
-    selection: Mapping[str, Any],
+    wanted_too: Mapping[str, Any],
 ) -> dict[str, bool]:
     """Names of certificates that want something, each with whether it is replaced although it is not due.
 
     :param rows: what the module certificate_info returned.
     :param allowed: names of each certificate that the node may have.
     :param settings: how each is used.
+    :param wanted_too: what is replaced although it is not due, see :func:`selection`.
     :raises SpecError: naming what is wrong.
     """
-    chosen = _SELECTION("certificates_renew", dict(selection))
+    chosen = selection(wanted_too)
     have = {row["name"]: row for row in rows}
     found = {}
     for name, names in allowed.items():
@@ -91,13 +111,15 @@ def _selected(row: Mapping[str, Any], chosen: Mapping[str, Any]) -> bool:
     installed = row["installed"]
     if chosen["all"] or installed is None:
         return bool(chosen["all"])
-    left, oldest = chosen.get("days_left"), chosen.get("older_than")
+    left, oldest, before = (chosen.get(key) for key in ("days_left", "older_than", "signed_before"))
     age = (installed["not_after"] - installed["not_before"]) / DAY - installed["days_left"]
     return (
         (chosen["issuer"] != "" and installed["issuer"] == chosen["issuer"])
         or (left is not None and installed["days_left"] < left)
         or (oldest is not None and age > oldest)
+        # It begins a little before it was signed.
+        or (before is not None and installed["not_before"] + issuing.BACKDATE < before)
     )
 
 
-__all__ = ["SpecError", "definition", "todo"]
+__all__ = ["SpecError", "definition", "selection", "todo"]

@@ -36,7 +36,8 @@ Hosts = Mapping[str, Mapping[str, t.Any]]
 
 
 def _sealed(found: run.Run) -> run.Run:
-    """With what plays ask for: hosts of the next wave whose window is shut now, and what the last play needs."""
+    """With what plays ask for: hosts of the next wave whose window is shut now, what is written down (nothing of hosts on which it is
+    taken back), and what the last play needs."""
     upcoming = [] if found["stopped"] else found["steps"][found["done"]]["hosts"]
     windows = {host: found["windows"][host] for host in upcoming if host in found["windows"]}
     all_back = found["halted"] and found["on_failure"] == "revert_all"
@@ -44,6 +45,7 @@ def _sealed(found: run.Run) -> run.Run:
         **found,
         "shut": _shut(windows, "swap"),
         "leased": run.leased(found),
+        "record": {host: item for host, item in found["outcomes"].items() if host not in found["revert"]},
         "proven": [] if all_back else run.proven(found),
     }
 
@@ -131,10 +133,9 @@ def problems(
         known = variables(hostvars, everyone)
         rings = sorted({str(values["edge_ring"]) for values in known.values() if values["edge_ring"]})
         parsed = _policy.parse(policy, rings)
-        stages = [stage.name for stage in parsed.stages]
-        unknown = [name for name in _names(approved) if name not in stages]
+        unknown = unknown_stages(parsed, approved)
         if unknown:
-            return [f"rollout_approve: found {', '.join(unknown)}; the policy has the stages {', '.join(stages)}"]
+            return [unknown]
         members = _members(release, {host: known[host] for host in hosts}, asked=False)
         if not members:
             return ["the release is for none of these hosts: " + "; ".join(_why_none(release, known, hosts))]
@@ -143,6 +144,14 @@ def problems(
         return _unfit(release, members) or _stuck(parsed, members, known, _left_out(release, known, hosts))
     except (_release.ReleaseError, _policy.PolicyError, SpecError, _windows_of.WindowError) as exc:
         return [str(exc)]
+
+
+def unknown_stages(policy: _policy.Policy, approved: t.Any) -> str:
+    """What is wrong with the stages that are approved beforehand; empty where nothing is."""
+    stages = [stage.name for stage in policy.stages]
+    unknown = [name for name in _names(approved) if name not in stages]
+    found = f"rollout_approve: found {', '.join(unknown)}; the policy has the stages {', '.join(stages)}"
+    return found if unknown else ""
 
 
 def _why_none(release: Mapping[str, t.Any], known: Hosts, hosts: Sequence[str]) -> list[str]:

@@ -7,12 +7,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import yaml
 
@@ -70,10 +72,20 @@ class Rollouts:
         workload.update(more)
         return {"release": version, "tenant": self.tenant, "workloads": [workload]}
 
-    def command(self, release: dict[str, t.Any], policy: dict[str, t.Any], *args: str, **variables: t.Any) -> list[str]:
+    def __post_init__(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+
+    @property
+    def folder(self) -> Path:
+        """Where its commands run, and what they write down goes."""
+        return self.lab.folder / "tmp" / self.tenant
+
+    def command(
+        self, release: dict[str, t.Any], policy: dict[str, t.Any], *args: str, play: str = "rollout", **variables: t.Any
+    ) -> list[str]:
         """What a person would type; files go where their names say what they are."""
-        folder = self.lab.folder / "tmp" / self.tenant
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = self.folder
         files = {
             f"{release['release']}.yml": release,
             "policy.yml": policy,
@@ -87,7 +99,7 @@ class Rollouts:
             **variables,
         }
         inventories = ["-i", str(self.lab.inventory), "-i", str(folder / "extra.yml")]
-        return playbook.command(self.lab.sync() / "playbooks/rollout.yml", [*inventories, *args], given)
+        return playbook.command(self.lab.sync() / f"playbooks/{play}.yml", [*inventories, *args], given)
 
     def run(
         self,
@@ -98,7 +110,7 @@ class Rollouts:
         **variables: t.Any,
     ) -> PlaybookResult:
         command = self.command(release, policy or CAREFUL, *args, **variables)
-        found = playbook.run(command, self.lab.env(), self.lab.folder, 600, False)
+        found = playbook.run(command, self.lab.env(), self.folder, 600, False)
         assert found.rc == rc, f"ended with {found.rc}, not {rc}:\n{found.stdout[-6000:]}\n{found.stderr[-2000:]}"
         assert "Traceback" not in found.stdout + found.stderr
         return found
@@ -111,7 +123,7 @@ class Rollouts:
         self, release: dict[str, t.Any], policy: dict[str, t.Any], *args: str, **variables: t.Any
     ) -> t.Iterator[Going]:
         """A rollout in the background."""
-        found = Going(self.command(release, policy, *args, **variables), self.lab)
+        found = Going(self.command(release, policy, *args, **variables), self.lab, self.folder)
         try:
             yield found
         finally:
@@ -155,12 +167,12 @@ class Rollouts:
 class Going:
     """A playbook that runs."""
 
-    def __init__(self, command: list[str], lab: Lab) -> None:
+    def __init__(self, command: list[str], lab: Lab, folder: Path) -> None:
         self._log = (lab.folder / "tmp" / f"going-{time.monotonic_ns()}.log").open("w+", encoding="utf-8")
         self._process = subprocess.Popen(
             command,
             env=lab.env(),
-            cwd=lab.folder,
+            cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=subprocess.STDOUT,
@@ -180,14 +192,21 @@ class Going:
     def kill(self) -> None:
         """As a power cut of the controller would: with everything that it began."""
         if self.runs:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+            for pid in [self._process.pid, *_descendants(self._process.pid)]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             self._process.wait(30)
 
     def end(self, rc: int = 0, seconds: float = 300) -> str:
         found = self._process.wait(seconds)
         assert found == rc, f"ended with {found}, not {rc}:\n{self.output()[-6000:]}"
         return self.output()
+
+
+def _descendants(pid: int) -> list[int]:
+    """Ansible's workers have sessions of their own."""
+    children = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False).stdout.split()
+    return [found for child in map(int, children) for found in (child, *_descendants(child))]
 
 
 def table(found: PlaybookResult | str) -> dict[str, str]:

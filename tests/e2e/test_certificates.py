@@ -5,10 +5,13 @@
 from __future__ import annotations
 
 import base64
+import collections
 import contextlib
 import json
+import random
 import socket
 import ssl
+import subprocess
 import threading
 import time
 import typing as t
@@ -17,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.physical_ai.edge.plugins.module_utils._node.slot import STEPS
 from tests.e2e.deploying import Tenant, push, put
 
 if t.TYPE_CHECKING:
@@ -131,7 +135,7 @@ class Office:
             "reload": {"kind": "unit", "unit": "tls-test.service", "action": "reload"},
             "endpoint": f"localhost:{PORT}",
         }
-        given = {"rotate_serial": "100%", "certificates_settings": {"node": settings}, **variables}
+        given = {"certificates_settings": {"node": settings}, **variables}
         return self.must("rotate_certificates", *arguments, **given)
 
     def rows(self, host: str = HOST) -> dict[str, dict[str, t.Any]]:
@@ -301,3 +305,94 @@ wanted = json.load(open(path))
 wanted["dns"] = [name.replace("cam01", "gw01") for name in wanted["dns"]]
 json.dump(wanted, open(path, "w"))
 """
+
+
+# -- killed in the middle
+
+CUTS = 8  # power cuts and kills at moments that nobody chose, beside those at each step
+
+
+def _request(node: Node, **more: t.Any) -> str:
+    """What the module hands to the node program, in a file on the node."""
+    definition = json.loads(node.exec(["cat", DEFINITION]).stdout)
+    definition.pop("schema")
+    put(node, "/root", {"request.json": json.dumps({"definition": definition, **more}).encode()})
+    return "edge certificate /root/request.json"
+
+
+def _signed(office: Office) -> str:
+    """Another certificate for the node, by its gateway."""
+    node, gateway = office.lab.nodes[HOST], office.lab.nodes[GATEWAY]
+    asked = json.loads(node.exec(_request(node, renew=True)).stdout)
+    put(gateway, "/root", {"request.json": json.dumps({"node": HOST, "requests": {"node": asked["csr"]}}).encode()})
+    return str(json.loads(gateway.exec("edge ca issue - </root/request.json").stdout)["certificates"]["node"])
+
+
+def _install(office: Office, pem: str, point: str) -> None:
+    """In the background, and it waits at that point where one is named."""
+    node = office.lab.nodes[HOST]
+    command = _request(node, certificate=pem)
+    node.exec("mkdir -p /run/physical-ai; rm -f /run/physical-ai/paused /run/physical-ai/pause-at")
+    if point:
+        node.exec(f"printf certificate_{point} >/run/physical-ai/pause-at")
+    node.exec(f"nohup {command} >/run/answer 2>&1 </dev/null & echo $! >/run/asking")
+    if point:
+        node.exec(
+            "for _ in $(seq 300); do [ -e /run/physical-ai/paused ] && exit 0; sleep 0.1; done; cat /run/answer; exit 1"
+        )
+
+
+def _whole(office: Office) -> str:
+    """The pair in place is one that a new server can start with, and that a client believes; returns its serial."""
+    node = office.lab.nodes[HOST]
+    current = "/var/lib/physical-ai/certificates/node/current"
+    node.exec(f"openssl verify -CAfile {BUNDLE} -untrusted {current}/tls.crt {current}/tls.crt")
+    node.exec(
+        f"systemctl restart tls-test.service; for _ in $(seq 50); do ss -ltn | grep -q :{PORT} && exit 0; sleep 0.1; done; exit 1"
+    )
+    names = node.exec(f"openssl x509 -noout -ext subjectAltName -in {LEAF}").stdout
+    client = Clients(node, next(word[4:].rstrip(",") for word in names.split() if word.startswith("DNS:")))
+    client.connect()
+    assert client.failed == []
+    assert not node.exec("ls /var/lib/physical-ai/certificates/node/journal.json 2>/dev/null || true").stdout
+    return client.serials.pop().lstrip("0").lower()
+
+
+@pytest.mark.must_show("D3")
+@pytest.mark.parametrize("kill", ["power", "program"])
+def test_cut_off_at_each_step_and_at_any_moment(office: Office, kill: str, figure: Figure) -> None:
+    node, random_ = office.lab.nodes[HOST], random.Random()
+    points = [f"{step}:{when}" for step in STEPS for when in ("before", "after")]
+    served = collections.Counter[str]()
+    pem = _signed(office)
+    for point in [*points, *[""] * CUTS]:
+        before = _whole(office)
+        wanted = _serial_of(pem)
+        _install(office, pem, point)
+        if not point:
+            time.sleep(random_.uniform(0.0, 1.5))
+        if kill == "power":
+            node.power_cut()
+            node.power_on()
+        else:
+            node.exec(
+                "kill -9 $(cat /run/asking) 2>/dev/null; rm -f /run/physical-ai/pause-at; edge certificates --recover"
+            )
+        now = _whole(office)
+        assert now in (before, wanted), f"at {point or 'a random moment'}: {now} is neither {before} nor {wanted}"
+        if point:
+            committed = point == "commit:after"
+            assert now == (wanted if committed else before), point
+        served["new" if now == wanted else "old"] += 1
+        if now == wanted:
+            pem = _signed(office)
+    figure(
+        f"{kill}: {sum(served.values())} times, {len(points)} of them one at each step: {served['old']} times the old pair, {served['new']} times the new one"
+    )
+
+
+def _serial_of(pem: str) -> str:
+    done = subprocess.run(
+        ["openssl", "x509", "-noout", "-serial"], input=pem, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip().partition("=")[2].lstrip("0").lower()

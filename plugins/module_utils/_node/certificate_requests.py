@@ -294,13 +294,13 @@ def _read(response: t.Any, until: float) -> bytes:
 # -- showing
 
 
-def overview(node: Node) -> t.List[t.Dict[str, t.Any]]:
+def overview(node: Node, prove: bool = False) -> t.List[t.Dict[str, t.Any]]:
     """`renewed_by` is who renews, and what this node is called there: as it is written down, or nothing where it is torn."""
     try:
         gateway = _gateway(node.paths)
     except NodeError:
         gateway = {"url": "", "node": ""}
-    return [dict(row, renewed_by=gateway) for row in certificates.overview(node, gateway["node"])]
+    return [dict(row, renewed_by=gateway) for row in certificates.overview(node, gateway["node"], prove)]
 
 
 def lines(rows: t.Sequence[t.Mapping[str, t.Any]], day: t.Callable[[float], str]) -> t.List[t.Tuple[str, ...]]:
@@ -309,7 +309,7 @@ def lines(rows: t.Sequence[t.Mapping[str, t.Any]], day: t.Callable[[float], str]
     for row in rows:
         found = row["installed"] or {}
         when = "now" if row["due"] else day(row["renews_at"]) if row["renews_at"] else "-"
-        state = row["problem"] or row["reason"]
+        state = row["problem"] or row.get("proof") or row["reason"]
         state += " (requested)" if row["pending"] else ""
         ends = day(found["not_after"]) if found else "-"
         left = f"{found['days_left']:g}" if found else "-"

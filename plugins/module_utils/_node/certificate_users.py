@@ -65,6 +65,11 @@ class User:
         found = self._node.engine.inspect(deployment.container) if deployment else []
         return bool(found and found[0].running)
 
+    def check_alive(self) -> None:
+        """:raises NodeError: where it is a unit that failed. One that was stopped is none of that."""
+        if self._reload["kind"] == "unit" and self._unit_state() == "failed":
+            raise NodeError("probe", f"{self._reload['unit']} failed: see `journalctl -u {self._reload['unit']}`")
+
     def _unit_state(self) -> str:
         return run(["systemctl", "is-active", self._reload["unit"]]).out.strip()
 

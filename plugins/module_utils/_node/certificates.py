@@ -430,10 +430,27 @@ def shown(paths: Paths, name: str, verdict: Verdict) -> t.Optional[t.Dict[str, t
     }
 
 
-def overview(node: Node, node_name: str = "") -> t.List[t.Dict[str, t.Any]]:
+def _proof(node: Node, wanted: Definition) -> str:
+    """Why what is in use would not be taken into use now: it is not verified any more, or not shown. Empty where it would."""
+    name = wanted["name"]
+    place, pems, user = slot(node.paths, name), chain(node.paths, name), User(node, wanted)
+    if not pems:
+        return f"certificate {name}: there is none"
+    try:
+        check(node.paths, wanted, pems, clock.verdict(node.paths))
+        user.check_alive()
+        _hooks(node, place, user).prove(place.current())
+    except NodeError as exc:
+        return exc.message
+    return ""
+
+
+def overview(node: Node, node_name: str = "", prove: bool = False) -> t.List[t.Dict[str, t.Any]]:
     """Every certificate that is wanted here: what is in use, when it is renewed, and what a push would have to do.
 
     `wanted` says whether another one is, also while this node waits before it asks again.
+
+    :param prove: say as `proof` what is wrong with what is in use, by the checks and the handshake of the transaction.
     """
     verdict = clock.verdict(node.paths)
     rows = []
@@ -455,6 +472,8 @@ def overview(node: Node, node_name: str = "") -> t.List[t.Dict[str, t.Any]]:
             used = leaf(node.paths, name)
             row["revoked"] = used is not None and _revoked(node.paths, used)
             row["stale"] = wanted is not None and stale(node.paths, wanted)
+            if prove and wanted is not None:
+                row["proof"] = _proof(node, wanted)
         except NodeError as exc:
             row["problem"] = exc.message
         rows.append(row)

@@ -324,7 +324,7 @@ def _certificates(node: Node, arguments: argparse.Namespace) -> int:
         else:
             _say(found["msg"])
         return 1 if found["failed"] else 0
-    rows = certificate_requests.overview(node)
+    rows = certificate_requests.overview(node, arguments.prove)
     if arguments.json:
         _print(rows)
         return 0
@@ -616,6 +616,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--json", action="store_true", help="as JSON")
     command.add_argument("--renew", action="store_true", help="renew at the gateway what is due (for the timer)")
     command.add_argument("--recover", action="store_true", help="take back a replacement that was cut off")
+    command.add_argument("--prove", action="store_true", help="verify each, and shake hands with who uses it")
     command = add("secrets", _secrets_of, "secrets that are here, and who uses them; never a value")
     command.add_argument("request", nargs="?", default="", help="- to take a tenant's set from standard input (JSON)")
     command.add_argument("--json", action="store_true", help="as JSON")

@@ -57,11 +57,12 @@ class Budget:
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """`rings` is empty where the stage takes every ring that no other one names."""
+    """`rings` is empty where the stage takes every ring that no other one names. `batch` has the size of each wave, in order; the last
+    one counts for all that follow."""
 
     name: str
     rings: tuple[str, ...] = ()
-    batch: Amount = Amount(percent=100.0, relative=True)
+    batch: tuple[Amount, ...] = (Amount(percent=100.0, relative=True),)
     max_failed: Amount = Amount()
     min_success: int = 1
     budgets: tuple[Budget, ...] = ()
@@ -148,7 +149,7 @@ def _stage(data: object, place: str, rings: Sequence[str]) -> Stage:
     section.place = f"policy, stage {name}"
     found: dict[str, t.Any] = {"name": name, "rings": _rings(section, rings)}
     if "batch" in section:
-        found["batch"] = _amount(section, "batch", least=1)
+        found["batch"] = _batch(section)
     if "max_failed" in section:
         found["max_failed"] = _amount(section, "max_failed", least=0)
     if "min_success" in section:
@@ -188,6 +189,15 @@ def _budget(data: object, place: str) -> Budget:
     if "max_unavailable" not in section:
         raise section.fail("max_unavailable", "nothing", "a number of hosts, 1 or more, or a share such as 10%")
     return Budget(tuple(str(key) for key in keys), _amount(section, "max_unavailable", least=1))
+
+
+def _batch(section: Section) -> tuple[Amount, ...]:
+    given = section.data["batch"]
+    if not isinstance(given, list):
+        return (_amount(section, "batch", least=1),)
+    if not given:
+        raise section.fail("batch", "an empty list", "a size, or a list of them such as [1, 25%]")
+    return tuple(_amount(Section({"batch": item}, section.place, ("batch",)), "batch", least=1) for item in given)
 
 
 def _amount(section: Section, key: str, least: int) -> Amount:

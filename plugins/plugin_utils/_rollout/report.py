@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from ...module_utils._core import outcome
 from ..table import aligned
 from . import gate, outcomes
-from .run import GOOD, Run
+from .run import EARLIER, GOOD, Run
 
 
 def _stages(run: Run) -> Iterator[tuple[str, str, str, str]]:
@@ -32,7 +32,7 @@ def _stages(run: Run) -> Iterator[tuple[str, str, str, str]]:
 
 def _hosts(run: Run, sites: Mapping[str, str]) -> Iterator[str]:
     for host, found in sorted(run["outcomes"].items(), key=lambda item: (sites.get(item[0], ""), item[0])):
-        if found["class"] not in GOOD:
+        if found["class"] not in GOOD or found["msg"].endswith(EARLIER):
             cause = f" ({found['cause']})" if found["cause"] else ""
             yield f"{host}: {found['class']}{cause}: {found['msg']}"
     for host, found in run["reverts"].items():
@@ -55,14 +55,14 @@ def _end(run: Run) -> Iterator[str]:
     if run["halted"]:
         yield f"HALTED: {run['why']}"
         if _lost(run):
-            yield f"lost during their change, they decide alone: {', '.join(_lost(run))}; ask them with the playbook status when they are back"
+            yield f"lost during their change, they decide alone: {', '.join(_lost(run))}; ask them with the playbook {run['asks']} when they are back"
         return
     if run["why"]:
         yield run["why"]
     if _pending(run):
         yield f"still to come: {', '.join(_pending(run))}; the same command brings it to them when they are there"
     counted = gate.counts([found["class"] for found in run["outcomes"].values()])
-    yield f"release {run['release']} of {run['tenant']}: {counted}"
+    yield f"{run['what']}: {counted}"
 
 
 def lines(run: Run, sites: Mapping[str, str]) -> list[str]:

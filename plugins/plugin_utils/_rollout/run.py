@@ -34,12 +34,14 @@ def _answer(asked: t.Any, variables: Mapping[str, t.Any], health: Mapping[str, t
     return None
 
 
+EARLIER = " (in an earlier run; it cannot be reached now)"
+
+
 def _remembered(now: outcomes.Outcome, before: outcomes.Outcome | None) -> outcomes.Outcome:
+    """What a host that cannot be reached came to before still counts."""
     if now["cause"] != "unreachable" or before is None or not outcome.MEANINGS[before["class"]].evidence:
         return now
-    return outcomes.made(
-        before["class"], before["cause"], f"{before['msg']} (in an earlier run; it cannot be reached now)"
-    )
+    return outcomes.made(before["class"], before["cause"], before["msg"].removesuffix(EARLIER) + EARLIER)
 
 
 def _host(
@@ -73,7 +75,7 @@ def begin(
     no_fetch: Mapping[str, str] | None = None,
     health: Mapping[str, t.Any] | None = None,
 ) -> Run:
-    """:param identity: `id`, `tenant` and `release`.
+    """:param identity: `id`, `tenant` and `release`; or `id`, `what` (for the last line) and `asks` (the playbook that shows hosts).
     :param members: hosts that the release is for, with their `edge_*` variables; `everyone`: all of the inventory.
     :param left_out: rings with hosts that the release is for and that are not in this run.
     :param before: what an earlier run of the same rollout found, of which hosts that cannot be asked now keep their evidence.
@@ -104,6 +106,8 @@ def begin(
     goes = [host for host in hosts if host.name not in found and host.name not in (no_fetch or {})]
     fetch = [list(batch) for batch in waves.pace(goes, policy.fetch_per_site)] if policy.fetch_ahead else []
     run: Run = {
+        "what": f"release {identity.get('release')} of {identity.get('tenant')}",
+        "asks": "status",
         **identity,
         "on_failure": policy.on_failure,
         "stages": [_stage(planned) for planned in plan.stages],
@@ -260,6 +264,7 @@ def record(run: Run, results: Mapping[str, t.Any], variables: Mapping[str, Mappi
     for host in run["steps"][run["done"]]["hosts"]:
         shut = run.get("shut", {}).get(host)
         made = outcomes.made(outcome.HELD, "window", shut) if shut else _made(run, results.get(host), variables[host])
+        made = _remembered(made, found.get(host))
         found[host] = {**made, "stage": run["stage"], "wave": run["wave"]}
         if found[host]["cause"] in ("unreachable", "silence") and run["stage"] != waves.LATE:
             found[host]["cause"] = outcomes.LOST

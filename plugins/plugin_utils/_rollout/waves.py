@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import typing as t
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -103,9 +104,12 @@ class Census:
 
 
 class _Waves:
-    """Takes one host after the other into the first wave that has room for it."""
+    """Takes one host after the other into the first wave that has room for it.
 
-    def __init__(self, batch: int, budgets: Sequence[Budget], room: Mapping[Group, int]) -> None:
+    :param batch: the sizes of the waves, of which the last counts for all that follow.
+    """
+
+    def __init__(self, batch: Sequence[int], budgets: Sequence[Budget], room: Mapping[Group, int]) -> None:
         self._batch, self._room = batch, room
         self._kinds = list({budget.by: budget for budget in budgets}.values())
         self._used: dict[Group, list[int]] = {}
@@ -124,7 +128,7 @@ class _Waves:
         return wave
 
     def _takes(self, wave: int, groups: Sequence[Group]) -> bool:
-        if wave < len(self._filled) and self._filled[wave] >= self._batch:
+        if wave < len(self._filled) and self._filled[wave] >= self._size(wave):
             return False
         for group in groups:
             used = self._used.get(group, [])
@@ -132,19 +136,26 @@ class _Waves:
                 return False
         return True
 
+    def _size(self, wave: int) -> int:
+        return self._batch[min(wave, len(self._batch) - 1)]
+
     def _take(self, wave: int, groups: Sequence[Group]) -> None:
         _add(self._filled, wave)
-        self._advance((), self._filled, self._batch)
+        self._advance((), self._filled, self._size)
         for group in groups:
             used = self._used.setdefault(group, [])
             _add(used, wave)
-            self._advance(group, used, self._room[group])
+            self._advance(group, used, functools.partial(_same, self._room[group]))
 
-    def _advance(self, group: Group, used: list[int], limit: int) -> None:
+    def _advance(self, group: Group, used: list[int], limit: t.Callable[[int], int]) -> None:
         first = self._first.get(group, 0)
-        while first < len(used) and used[first] >= limit:
+        while first < len(used) and used[first] >= limit(first):
             first += 1
         self._first[group] = first
+
+
+def _same(limit: int, _wave: int) -> int:
+    return limit
 
 
 def _add(counts: list[int], index: int) -> None:
@@ -153,7 +164,7 @@ def _add(counts: list[int], index: int) -> None:
 
 
 def cut(
-    hosts: Sequence[Host], batch: int, budgets: Sequence[Budget], room: Mapping[Group, int]
+    hosts: Sequence[Host], batch: Sequence[int], budgets: Sequence[Budget], room: Mapping[Group, int]
 ) -> tuple[tuple[tuple[str, ...], ...], tuple[str, ...]]:
     """(waves, hosts that no wave can take because too many of their group are down)."""
     placing = _Waves(batch, budgets, room)
@@ -188,10 +199,11 @@ def plan(
         members = [host for host in hosts if host.ring in mine]
         _progresses(stage, members, census, passed_over=bool(mine & set(left_out)))
         ready = [host for host in members if not (host.done or host.offline or host.blocked)]
-        waves, crowded = cut(ready, stage.batch.up(len(members)), stage.budgets, census.room(stage.budgets))
+        batch = [size.up(len(members)) for size in stage.batch]
+        waves, crowded = cut(ready, batch, stage.budgets, census.room(stage.budgets))
         stages.append(PlannedStage(stage, tuple(host.name for host in members), waves, crowded))
     offline = [host for host in hosts if host.offline and not (host.blocked or host.done)]
-    late = cut(offline, policy.late.up(len(offline)), budgets, census.room(budgets, down=False))[0]
+    late = cut(offline, [policy.late.up(len(offline))], budgets, census.room(budgets, down=False))[0]
     return Plan(tuple(stages), late)
 
 
@@ -237,4 +249,4 @@ def pace(hosts: Sequence[Host], per_site: int) -> tuple[tuple[str, ...], ...]:
     placed = [dataclasses.replace(host, groups={"edge_site": host.site}) for host in hosts]
     room = Census([budget], placed).room([budget], down=False)
     # Not by what share of a group it is: a link takes so many, however large the site.
-    return cut(placed, max(1, len(placed)), (budget,), room)[0]
+    return cut(placed, [max(1, len(placed))], (budget,), room)[0]

@@ -68,6 +68,7 @@ def test_asks_takes_and_changes_nothing_the_second_time(modules: Modules, tmp_pa
     assert "failed" not in taken and "PRIVATE" not in json.dumps([asked, taken])
     rows = modules(certificate_info)["certificates"]
     assert [(row["name"], row["reason"], row["due"]) for row in rows] == [("node", "valid", False)]
+    assert "proof" not in rows[0] and modules(certificate_info, prove=True)["certificates"][0]["proof"] == ""
     wrong = modules(certificate, certificate=site.sign(asked["csr"], NAMES + ",DNS:gw01"), **WANTED)
     assert wrong["failed"] and wrong["class"] == "refused" and "is also for DNS:gw01" in wrong["msg"]
     assert modules(certificate, name="node", state="absent")["changed"]

@@ -49,7 +49,10 @@ def test_what_is_missing_or_different_is_asked_for(rows: list[t.Any]) -> None:
         ({"older_than": 9}, True),
         ({"older_than": "10"}, False),
         ({"issuer": "CN=ca 2", "older_than": 9}, True),
-        ({"days_left": "", "older_than": ""}, False),
+        ({"days_left": "", "older_than": "", "signed_before": ""}, False),
+        ({"signed_before": "1970-01-01T00:05:01Z"}, True),
+        ({"signed_before": "1970-01-01T00:05:00"}, False),
+        ({"signed_before": "1970-01-01T02:05:01+02:00"}, True),
     ],
 )
 def test_what_is_replaced_although_it_is_not_due(selection: dict[str, t.Any], chosen: bool) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import socket
 import ssl
 import time
 import typing as t
@@ -567,6 +568,31 @@ def test_new_trust_first_then_leaves_then_the_old_goes(box: Box, root: Authority
     box.trust(root.pem)
     assert box.ask()["class"] == "refused", "what is in use would not be verified by what is trusted"
     box.matching()
+
+
+def test_what_is_in_use_is_looked_at_as_when_it_was_taken(box: Box, root: Authority, other: Authority) -> None:
+    def proof() -> str:
+        (row,) = certificate_requests.overview(box.node, prove=True)
+        assert (row["proof"] or row["reason"]) in certificate_requests.lines([row], str)[-1][-1]
+        return str(row["proof"])
+
+    box.csr()
+    assert "there is none" in proof()
+    box.first()
+    assert proof() == ""
+    server = box.serve()
+    assert proof() == "" and not box.asked, "nobody is told"
+    box.trust(other.pem)
+    assert "does not verify" in proof()
+    box.trust(root.pem)
+    box.unit = "failed"
+    assert "nginx.service failed" in proof()
+    box.unit = "inactive"
+    assert proof() == "", "somebody stopped it"
+    box.unit = "active"
+    server.socket.shutdown(socket.SHUT_RDWR)
+    assert f"{server.endpoint} does not show the certificate" in proof()
+    assert "proof" not in certificate_requests.overview(box.node)[0]
 
 
 def test_what_a_push_would_have_to_do_is_said(box: Box, root: Authority, other: Authority) -> None:

@@ -17,7 +17,7 @@ CANARY = {"name": "canary", "rings": ["canary"]}
 def test_defaults() -> None:
     found = policies.parse({"stages": [CANARY]}, RINGS)
     stage = found.stages[0]
-    assert (stage.batch.up(7), stage.max_failed.down(100), stage.min_success, stage.soak, stage.approval) == (
+    assert (stage.batch[0].up(7), stage.max_failed.down(100), stage.min_success, stage.soak, stage.approval) == (
         7,
         0,
         1,
@@ -65,6 +65,8 @@ def test_everything() -> None:
         ({"stages": [{**CANARY, "batch": "101%"}]}, "stage canary, key 'batch': found '101%'.*at most 100%"),
         ({"stages": [{**CANARY, "max_failed": "250 %"}]}, "max_failed.*250"),
         ({"stages": [{**CANARY, "batch": 0}]}, "nothing could ever go"),
+        ({"stages": [{**CANARY, "batch": [1, 0]}]}, "stage canary, key 'batch': found 0.*nothing could ever go"),
+        ({"stages": [{**CANARY, "batch": []}]}, "an empty list"),
         ({"stages": [{**CANARY, "batch": "0%"}]}, "found '0%'"),
         ({"stages": [{**CANARY, "budget": {"by": ["edge_site"], "max_unavailable": 0}}]}, "nothing could ever go"),
         ({"stages": [{**CANARY, "budget": {"by": [], "max_unavailable": 1}}]}, "key 'by'"),

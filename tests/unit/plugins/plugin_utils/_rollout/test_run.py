@@ -46,10 +46,14 @@ FLEET = sites("canary", "early", "broad", "broad")
 
 
 def begin(
-    asked: dict[str, t.Any] | None = None, fleet: dict[str, t.Any] = FLEET, waves: int = 0, **policy: t.Any
+    asked: dict[str, t.Any] | None = None,
+    fleet: dict[str, t.Any] = FLEET,
+    waves: int = 0,
+    before: dict[str, t.Any] | None = None,
+    **policy: t.Any,
 ) -> run.Run:
     parsed = policies.parse(POLICY | policy)
-    return run.begin(IDENTITY, parsed, fleet, dict.fromkeys(fleet, GO) | (asked or {}), fleet, waves)
+    return run.begin(IDENTITY, parsed, fleet, dict.fromkeys(fleet, GO) | (asked or {}), fleet, waves, before=before)
 
 
 def answered(found: run.Run, answer: t.Any) -> t.Any:
@@ -130,6 +134,20 @@ def test_a_host_that_comes_back_during_the_rollout_goes_last() -> None:
     found = begin({"e1-n0": GONE}, fleet)
     assert found["steps"][-1] == {"stage": "late", "hosts": ["e1-n0"]}
     assert classes(play(found, fleet=fleet))["e1-n0"] == "success"
+
+
+def test_a_canary_that_passed_before_and_is_away_still_counts() -> None:
+    """Also behind the last try, and in the run after that."""
+    away = dict.fromkeys(["c0-n0", "c0-n1", "c0-n2"], GONE)
+    kept = {host: {"class": "success", "cause": "", "msg": "it runs"} for host in away}
+    for _time in range(2):
+        done = play(begin(away, before=kept), away)
+        assert not done["halted"], done["why"]
+        assert {classes(done)[host] for host in away} == {"success"}
+        assert done["outcomes"]["c0-n0"]["msg"] == "it runs (in an earlier run; it cannot be reached now)"
+        assert "c0-n0: success: it runs (in an earlier run; it cannot be reached now)" in report.lines(done, {})
+        kept = done["outcomes"]
+    assert play(begin(away), away)["halted"]
 
 
 def test_an_empty_canary_is_a_failure() -> None:

@@ -48,6 +48,12 @@ def test_batches_round_up_and_allowed_failures_round_down() -> None:
     assert plan.stages[0].allowed == 1
 
 
+def test_a_list_of_batches_begins_small() -> None:
+    data = {"stages": [{"name": "all", "rings": "rest", "batch": [1, 2, "50%"]}]}
+    assert of_stage(waves.plan(policies.parse(data), fleet(1, 10)), "all") == [1, 2, 5, 2]
+    assert of_stage(waves.plan(policies.parse(data), fleet(1, 1)), "all") == [1]
+
+
 def test_stages_follow_the_rings() -> None:
     plan = waves.plan(policies.parse(PLAIN, RINGS), fleet(4, 4))
     assert [(planned.stage.name, len(planned.members)) for planned in plan.stages] == [
@@ -155,7 +161,7 @@ def test_properties(
     order = [RINGS.index(stage) for stage, _wave in plan.waves() if stage != waves.LATE]
     assert order == sorted(order)
     for planned in plan.stages:
-        assert all(len(wave) <= planned.stage.batch.up(len(planned.members)) for wave in planned.waves)
+        assert all(len(wave) <= planned.stage.batch[0].up(len(planned.members)) for wave in planned.waves)
     for name, wave in plan.waves():
         held = policy.stages[0].budgets if name == waves.LATE else planned_budgets(plan, name)
         for budget in held:

@@ -1,0 +1,203 @@
+# Copyright: (c) 2026, physical_ai.edge contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What stands around a rollout, on real nodes: the check before it, windows, approvals, wave by wave, and the record."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import os
+import pty
+import re
+import select
+import signal
+import time
+import typing as t
+import zoneinfo
+
+import pytest
+
+from tests.e2e.deploying import push
+from tests.e2e.fleet import CAREFUL, Rollouts, table
+from tests.lab.playbook import PlaybookResult
+
+if t.TYPE_CHECKING:
+    from tests.lab import Lab
+
+pytestmark = pytest.mark.e2e
+TOKYO = "Asia/Tokyo"
+ASKING: dict[str, t.Any] = {
+    "stages": [{"name": "canary", "rings": ["canary"]}, {"name": "early", "rings": "rest", "approval": "required"}]
+}
+WAVES: dict[str, t.Any] = {"stages": [{"name": "canary", "rings": ["canary"]}, {"name": "early", "rings": "rest"}]}
+
+
+@pytest.fixture(scope="module")
+def images(provisioned_lab: Lab) -> dict[str, str]:
+    return push(provisioned_lab, "ok-1", "ok-2", "ok-81", "ok-82")
+
+
+@pytest.fixture
+def fleet(provisioned_lab: Lab, images: dict[str, str], request: pytest.FixtureRequest) -> t.Iterator[Rollouts]:
+    """A tenant of its own for each test."""
+    number = request.session.items.index(request.node) % 400
+    found = Rollouts(provisioned_lab, images, f"p{number}", 19500 + number)
+    yield found
+    for site in provisioned_lab.sites:
+        provisioned_lab.restore(site)
+    found.everywhere(lambda node: node.exec("rm -rf /run/physical-ai/leases", check=False))
+
+
+def _window(hours: int, **more: str) -> dict[str, t.Any]:
+    """A window of an hour that opens in so many hours, by the clock on a wall in Tokyo."""
+    opens = dt.datetime.now(zoneinfo.ZoneInfo(TOKYO)) + dt.timedelta(hours=hours)
+    return {"start": f"{opens:%H:%M}", "duration": "1h", **more}
+
+
+def _site(found: PlaybookResult, site: str) -> str:
+    match = re.search(rf'"{site}: (.*)"', found.stdout)
+    assert match is not None, found.stdout[-3000:]
+    return match[1]
+
+
+def test_the_check_says_what_would_run_where_and_how_long_the_link_needs(fleet: Rollouts) -> None:
+    fleet.say_of("lulea", edge_bandwidth="100kbit")
+    found = fleet.run(fleet.release("81"), play="release_check")
+    assert found.changed == 0
+    row = re.search(r'"kiruna-cam01 +(.*)"', found.stdout)
+    assert row is not None
+    assert re.fullmatch(r"nothing +app changes", row[1])
+    mib = float(_site(found, "lulea").split(" MiB")[0].replace(",", ""))
+    hours = mib * (1 << 20) * 8 / 100_000 / 3600
+    said = re.search(r"([\d.]+) hours at its bandwidth", _site(found, "lulea"))
+    assert said is not None
+    assert mib > 0
+    assert float(said[1]) == pytest.approx(hours, abs=0.1 + 0.05 * hours)
+    assert "hours" not in _site(found, "kiruna"), "a site whose bandwidth nobody knows"
+    assert "could go out to 4 hosts" in found.stdout
+    assert fleet.served() == {""}, "it only looks"
+    assert not any(fleet.status(node)["leases"] for node in fleet.nodes.values())
+    fleet.say_of("lulea", edge_bandwidth="1kbit", edge_fetch_window={"start": "01:00", "duration": "1m"})
+    tight = fleet.run(fleet.release("81"), rc=2, play="release_check")
+    assert "ITS FETCH WINDOW OF 1m CANNOT HOLD THAT" in _site(tight, "lulea")
+    assert "the fetch window is too short at lulea" in tight.stdout
+    fleet.variables.clear()
+    fleet.go("81")
+    again = fleet.run(fleet.release("81"), play="release_check")
+    assert again.stdout.count("nothing changes") == 4
+    assert _site(again, "lulea").startswith("0 MiB to fetch")
+    fleet.lab.cut("lulea")
+    away = fleet.run(fleet.release("82"), rc=2, play="release_check")
+    assert "guessed for lulea-gw01, lulea-cam01" in _site(away, "lulea")
+    assert "cannot be asked (offline_unexpected)" in away.stdout
+
+
+def test_a_shut_window_holds_the_swap_and_not_the_fetch(fleet: Rollouts) -> None:
+    fleet.go("1")
+    fleet.say_of("lulea", edge_timezone=TOKYO, edge_swap_window=_window(2))
+    held = fleet.run(fleet.release("81"), {**WAVES, "fetch": {"ahead": True}}, rc=2)
+    assert (
+        f"its swap window opens on {dt.datetime.now(zoneinfo.ZoneInfo(TOKYO)) + dt.timedelta(hours=2):%A %d %B at %H:}"
+        in held.stdout
+    )
+    assert (fleet.served("kiruna"), fleet.served("lulea")) == ({"81"}, {"1"})
+    digest = fleet.images["ok-81"].rpartition("@")[2]
+    for node in fleet.of("lulea"):
+        assert digest in node.exec("docker images --digests --format '{{.Digest}}'").stdout, "fetched ahead"
+    fleet.say_of("lulea", edge_swap_window=_window(0))
+    assert table(fleet.run(fleet.release("81"), WAVES))["early"] == "2 passed 2 success"
+    assert fleet.served() == {"81"}
+
+
+def test_a_shut_fetch_window_brings_nothing_over_the_link(fleet: Rollouts) -> None:
+    fleet.go("1")
+    fleet.say_of("lulea", edge_timezone=TOKYO, edge_fetch_window=_window(3))
+    digest = fleet.images["ok-82"].rpartition("@")[2]
+    for node in fleet.of("lulea"):
+        node.exec(f"docker image rm -f {fleet.images['ok-82']} 2>/dev/null || true")
+    held = fleet.run(fleet.release("82"), WAVES, rc=2)
+    assert "its fetch window opens on" in held.stdout
+    for node in fleet.of("lulea"):
+        assert digest not in node.exec("docker images --digests --format '{{.Digest}}'").stdout
+    assert (fleet.served("kiruna"), fleet.served("lulea")) == ({"82"}, {"1"})
+
+
+def test_a_stage_waits_for_a_yes(fleet: Rollouts) -> None:
+    fleet.go("1")
+    unasked = fleet.run(fleet.release("2"), ASKING, rc=2, rollout_approval_timeout=5)
+    assert "early" in unasked.stdout.rpartition("fatal:")[2], "whose approval is missing"
+    assert (fleet.served("kiruna"), fleet.served("lulea")) == ({"2"}, {"1"})
+    no = _at_a_terminal(fleet, fleet.release("2"), ASKING, "no")
+    assert no[0] == 2, no[1][-3000:]
+    assert fleet.served("lulea") == {"1"}
+    yes = _at_a_terminal(fleet, fleet.release("2"), ASKING, "yes")
+    assert yes[0] == 0, yes[1][-3000:]
+    assert fleet.served() == {"2"}
+    assert fleet.run(fleet.release("1"), ASKING, rollout_approve="early").rc == 0
+    assert fleet.served() == {"1"}
+
+
+def _at_a_terminal(fleet: Rollouts, release: dict[str, t.Any], policy: dict[str, t.Any], word: str) -> tuple[int, str]:
+    """Somebody sits at it, and answers what is asked."""
+    process, master = pty.fork()
+    if process == 0:
+        os.chdir(fleet.folder)
+        command = fleet.command(release, policy)
+        os.execvpe(command[0], command, fleet.lab.env())  # noqa: S606
+    shown, answered, until = b"", False, time.monotonic() + 300
+    try:
+        while time.monotonic() < until and (part := _read(master)):
+            shown += part
+            if not answered and b"Type yes" in shown:
+                os.write(master, word.encode() + b"\r")
+                answered = True
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGHUP)
+        _pid, status = os.waitpid(process, 0)
+        os.close(master)
+    return os.waitstatus_to_exitcode(status), shown.decode(errors="replace")
+
+
+def _read(terminal: int) -> bytes:
+    """What is shown next; nothing when it has ended."""
+    if not select.select([terminal], [], [], 120)[0]:
+        return b""
+    try:
+        return os.read(terminal, 4096)
+    except OSError:
+        return b""
+
+
+def test_wave_by_wave_with_a_gate_between(fleet: Rollouts) -> None:
+    fleet.go("1")
+    fleet.run(fleet.release("2"), WAVES, rollout_waves=1)
+    assert (fleet.served("kiruna"), fleet.served("lulea")) == ({"2"}, {"1"})
+    assert fleet.run(fleet.release("2"), WAVES, play="rollout_gate").changed == 0
+    init = f"$(docker inspect --format '{{{{.State.Pid}}}}' $(docker ps -q --filter publish={fleet.port}))"
+    hangs = f"$(pgrep -P {init})"
+    fleet.of("kiruna")[0].exec(f"kill -STOP {hangs}")
+    stopped = fleet.run(fleet.release("2"), WAVES, rc=2, play="rollout_gate")
+    assert f"{fleet.of('kiruna')[0].name}: broken" in stopped.stdout
+    assert fleet.served("lulea") == {"1"}
+    fleet.of("kiruna")[0].exec(f"kill -CONT {hangs}")
+    fleet.run(fleet.release("2"), WAVES, play="rollout_gate")
+    fleet.run(fleet.release("2"), WAVES, rollout_waves=1)
+    assert fleet.served() == {"2"}
+    found = fleet.run(fleet.release("2"), WAVES, play="rollout_gate")
+    assert table(found) == {"canary": "2 passed 2 unchanged", "early": "2 passed 2 unchanged"}
+
+
+def test_a_canary_that_passed_and_is_away_now_still_counts(fleet: Rollouts) -> None:
+    fleet.go("1")
+    fleet.run(fleet.release("2"), CAREFUL, rollout_waves=1)
+    assert fleet.served("kiruna") == {"2"}
+    assert len(list((fleet.folder / "rollouts").glob(f"{fleet.tenant}-2-*.json"))) == 1
+    fleet.lab.cut("kiruna")
+    nobody_knows = fleet.run(fleet.release("2"), CAREFUL, rc=2, rollout_records="")
+    assert "canary" in nobody_knows.stdout.rpartition("fatal:")[2]
+    assert fleet.served("lulea") == {"1"}
+    went = fleet.run(fleet.release("2"), CAREFUL)
+    assert table(went)["canary"].startswith("2 passed 2 success")
+    assert fleet.served("lulea") == {"2"}
+    assert "in an earlier run; it cannot be reached now" in went.stdout
