@@ -23,6 +23,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.deploying import Tenant
+
 if t.TYPE_CHECKING:
     from tests.lab import Lab
     from tests.lab.node import Node
@@ -77,7 +79,7 @@ class Shop:
             "secrets": ["plc"],
             "probes": {
                 "startup": {**ready, "within": "30s"},
-                "steady": {**ready, "for": "1s", "every": "250ms", "timeout": "5s"},
+                "steady": {**ready, "for": "1s", "every": "250ms"},
             },
         }
         return {"release": secrets.token_hex(4), "tenant": TENANT, "workloads": [workload]}
@@ -94,7 +96,6 @@ class Shop:
                 {"name": WORKLOAD, "hosts": [host], "dns": [self.name(host)]} for host in (GATEWAY, HOST)
             ],
             "certificates_settings": {WORKLOAD: {"endpoint": f"localhost:{PORT}"}},
-            "rotate_serial": "100%",
             "edge_secrets": {TENANT: {"plc": self.secret}},
             "edge_registry_credentials": {TENANT: credentials},
             "discover_directory": str(self.folder / "hardware"),
@@ -205,6 +206,7 @@ def shop(provisioned_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> t.It
     image = lab.registry.push(images.tls(engine.client()), "tx/tls")
     found = Shop(lab, tmp_path_factory.mktemp("shop"), image)
     for host in (GATEWAY, HOST):
+        Tenant(lab.nodes[host], TENANT, {}, PORT).wipe()
         lab.nodes[host].exec(WIPE)
         lab.nodes[host].stamp(f"OLD-{host}")
     found.known_hosts.unlink(missing_ok=True)
@@ -219,6 +221,7 @@ def shop(provisioned_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> t.It
     lab.hang_up()
     lab.heal()
     for host in (GATEWAY, HOST):
+        Tenant(lab.nodes[host], TENANT, {}, PORT).wipe()
         empty = json.dumps({"tenant": TENANT, "secrets": {}, "registries": {}, "force": True})
         lab.nodes[host].exec(f"echo '{empty}' | edge secrets -", check=False, timeout=120)
         lab.nodes[host].exec(WIPE)
