@@ -23,7 +23,7 @@ description:
   - The jump through a gateway is an ssh of its own, so it does not see the options that Ansible gives to ssh. Where the
     variables of the gateway in the fleet file give it a key, known hosts or other options
     (C(ansible_ssh_private_key_file), C(ansible_ssh_common_args), C(ansible_host_key_checking)), the jump gets the
-    same ones.
+    same ones. It also gets the configuration that C(ssh_args) of the section C(ssh_connection) names with C(-F).
   - The key of a host that stands in the file C(known_hosts) beside the fleet file, where the playbook
     C(physical_ai.edge.bootstrap) pins it, is the only one that counts for this host, also for the jump through a gateway.
     Other hosts are checked as the user and the configuration have it.
@@ -145,11 +145,15 @@ regions:
         nodes: {"box[01:03]": {first_host: 1, vars: {inspection_threshold: 0.8}}}
 """
 
+import itertools
 import os
+import shlex
 import typing as t
 
+from ansible import constants as C
 from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin
+from ansible.plugins.loader import connection_loader
 from ansible.template import trust_as_template
 
 from ansible_collections.physical_ai.edge.plugins.plugin_utils import known_hosts
@@ -204,14 +208,26 @@ class InventoryModule(BaseInventoryPlugin):
                 self.inventory.add_child(name, host)
 
 
+def configuration() -> str:
+    """The file that the settings of Ansible give to ssh with -F."""
+    connection_loader.get("ssh", class_only=True)  # its settings are known with it
+    given = C.config.get_config_value("ssh_args", plugin_type="connection", plugin_name="ssh")
+    try:
+        words = shlex.split(given or "")
+    except ValueError:  # the connection says so
+        return ""
+    found = [word[2:] or after for word, after in itertools.pairwise([*words, ""]) if word.startswith("-F")]
+    return found[-1] if found else ""
+
+
 def known(path: str) -> Known:
-    """What is pinned beside the fleet file."""
+    """What is pinned beside the fleet file, and how this controller uses ssh."""
     file = os.path.join(os.path.dirname(os.path.abspath(path)), known_hosts.NAME)
     try:
         with open(file, encoding="utf-8", errors="replace") as handle:
-            return Known(file, known_hosts.names(handle.read()))
+            return Known(file, known_hosts.names(handle.read()), configuration())
     except FileNotFoundError:
-        return Known()
+        return Known(configuration=configuration())
     except OSError as exc:
         raise AnsibleParserError(
             f"{file} cannot be read: {exc.strerror}; without it no host key can be checked."

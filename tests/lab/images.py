@@ -125,6 +125,11 @@ def tiny(client: docker.DockerClient, variant: str = "ok", version: str = "1") -
     )
 
 
+def tls(client: docker.DockerClient) -> str:
+    """A server with the certificate of its workload, which serves its secrets; returns the tag."""
+    return build_folder(client, FOLDER / "tls", f"{base.REPOSITORY}/tls:1", {"SERVICES": services(client)})
+
+
 def built(client: docker.DockerClient) -> list[str]:
     """Tags of every image that the lab made on this machine."""
     return sorted(tag for image in client.images.list() for tag in image.tags if tag.startswith(f"{base.REPOSITORY}/"))

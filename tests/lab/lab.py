@@ -93,6 +93,19 @@ class Lab:
         self._node_up(node, images.node(self._client, node.release))
         return node
 
+    def swap(self, name: str) -> Node:
+        """Puts another box in a node's place, as newly installed, with a disk, a machine-id and a host key of its own.
+
+        Returns the old one, powered off. Only one of the two can be on at a time: they have the same addresses.
+        """
+        node = self.node(name)
+        old = node.put_aside()
+        (self.folder / "ssh" / "hosts" / name).unlink()
+        self._write_files()
+        self.hang_up()
+        self._node_up(node, images.node(self._client, node.release))
+        return old
+
     @classmethod
     def attach(cls, name: str | None = None) -> Lab:
         """The lab of that name, as it is."""
@@ -208,6 +221,11 @@ class Lab:
         self._each(_heal_node)
 
     # -- Ansible
+
+    def hang_up(self) -> None:
+        """Ends the connections that ssh keeps for the next time: they would go on to a machine that is not there any more."""
+        _forget_connections(self.name)
+        _control_path(self.name).mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def sync(self) -> Path:
         """Brings the copy of the collection that ansible runs up to date."""

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import time
 import typing as t
+import uuid
 
 import docker
 from docker import errors
@@ -57,20 +58,22 @@ class Node:
     def create(self, keys: t.Mapping[str, tuple[bytes, int]], image: str) -> None:
         """Creates the container, powered off. `keys` are files that go onto its disk."""
         api = self._client.api
+        # Of its own: that of a box which was here before stays as it is.
+        disk = f"{self.container_name}-{uuid.uuid4().hex[:8]}"
         host = api.create_host_config(
             cap_add=CAPABILITIES,
             cgroupns="private",
             device_cgroup_rules=["a *:* rwm"],
             security_opt=["seccomp=unconfined", "apparmor=unconfined"],
             tmpfs=_TMPFS,
-            binds=[f"{self.container_name}:/lab/disk"],
+            binds=[f"{disk}:/lab/disk"],
             extra_hosts=files.node_hosts(self._plan, self.plan),
             restart_policy={"Name": "no"},
         )
         # What the client's `systempaths=unconfined` sets: a writable /proc/sys for the engine inside.
         host.update({"MaskedPaths": [], "ReadonlyPaths": []})
         endpoint = api.create_endpoint_config(ipv4_address=self.address, aliases=[self.name])
-        self._client.volumes.create(self.container_name, labels=services.labels(self._plan.name))
+        self._client.volumes.create(disk, labels=services.labels(self._plan.name))
         created = api.create_container(
             image,
             name=self.container_name,
@@ -89,8 +92,28 @@ class Node:
         """Removes the container and its disk."""
         found = services.find(self._client, self.container_name)
         if found is not None:
+            disks = [mount["Name"] for mount in found.attrs["Mounts"] if mount["Destination"] == "/lab/disk"]
             found.remove(v=True, force=True)
-            self._client.volumes.get(self.container_name).remove(force=True)
+            for disk in disks:
+                self._client.volumes.get(disk).remove(force=True)
+
+    def put_aside(self) -> Node:
+        """Takes the box from its place, with its disk, powered off; returns it. Another one may be created here then."""
+        aside = Node(self._client, self._plan, self.plan)
+        aside.container_name = f"{self.container_name}-old"
+        aside.remove()
+        self.power_cut()
+        self.container.rename(aside.container_name)
+        return aside
+
+    def stamp(self, serial: str) -> None:
+        """Gives the box a serial number where firmware has it, until it is powered off: this machine's own is that of all nodes."""
+        folder = "/run/lab-class"
+        # The classes are links; a file among them that nobody may read is not missed.
+        self.exec(
+            f"[ -d {folder} ] || {{ cp -a /sys/class {folder} 2>/dev/null; mount --bind {folder} /sys/class && "
+            f"rm -rf {folder}/dmi && mkdir -p {folder}/dmi/id; }}; echo {shlex.quote(serial)} >{folder}/dmi/id/product_serial"
+        )
 
     @property
     def container(self) -> t.Any:

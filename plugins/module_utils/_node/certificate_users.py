@@ -50,7 +50,7 @@ class User:
         self._node = node
         self._definition = definition
         self._reload = way(node, definition)
-        self.ran = self._reload["kind"] == "none" or self._running()
+        self.ran = self._running()
 
     def held(self) -> t.ContextManager[t.Any]:
         """No change swaps a workload while its certificate is replaced."""
@@ -59,6 +59,8 @@ class User:
     def _running(self) -> bool:
         if self._reload["kind"] == "unit":
             return self._unit_state() in _RUNS
+        if not self._workload()[1]:
+            return True  # nobody knows who it is
         deployment = self._deployment()
         found = self._node.engine.inspect(deployment.container) if deployment else []
         return bool(found and found[0].running)
@@ -71,8 +73,15 @@ class User:
     def _unit_state(self) -> str:
         return run(["systemctl", "is-active", self._reload["unit"]]).out.strip()
 
+    def _workload(self) -> t.Tuple[str, str]:
+        """Tenant and name: also of one that looks by itself, which the certificate is named after."""
+        if self._reload["kind"] == "workload":
+            return self._reload["tenant"], self._reload["workload"]
+        tenant, _dot, workload = self._definition["name"].partition(".")
+        return tenant, workload
+
     def _deployment(self) -> t.Optional[Deployment]:
-        return _runs(self._node, self._reload["tenant"], self._reload["workload"])
+        return _runs(self._node, *self._workload())
 
     def reload(self) -> None:
         """Makes it read the files again. What runs no more, and did, is started: it may have died of them."""

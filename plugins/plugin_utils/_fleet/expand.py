@@ -35,10 +35,14 @@ class Inventory:
 
 @dataclasses.dataclass(frozen=True)
 class Known:
-    """The file of known hosts beside the fleet file, and the names in it. What is not in it is checked as before."""
+    """The file of known hosts beside the fleet file, and the names in it. What is not in it is checked as before.
+
+    `configuration` is the file that Ansible gives to ssh with -F.
+    """
 
     path: str = ""
     names: frozenset[str] = frozenset()
+    configuration: str = ""
 
     @functools.cached_property
     def _hosts(self) -> frozenset[str]:
@@ -62,6 +66,7 @@ class _Builder:
         self.routes = Routes(fleet)
         for gateway in self.routes.gateways.values():
             gateway.known_hosts = known.file(gateway.host if gateway.alias else gateway.uplink.host)
+            gateway.configuration = known.configuration
         self.inventory = Inventory()
         self.source: dict[str, str] = {}  # the group's name -> what it was made from
 

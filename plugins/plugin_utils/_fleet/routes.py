@@ -23,6 +23,7 @@ class Gateway:
     variables: dict[str, t.Any]  # of all levels above it, for the ssh that the jump is
     alias: bool = False  # its address alone does not identify it
     known_hosts: str = ""  # the file in which its key is pinned
+    configuration: str = ""  # of the ssh of the controller, where Ansible names one
 
 
 class Routes:

@@ -140,7 +140,10 @@ def _command(gateways: Sequence[Gateway]) -> str:
     command = ""
     for gateway in gateways:
         # The first value of an option counts: a kept connection is for the host, never for the jump to it.
-        words = ["ssh", "-o", "ControlMaster=no", "-o", "ControlPath=none", *_options(gateway)]
+        words = ["ssh", "-o", "ControlMaster=no", "-o", "ControlPath=none"]
+        # A plain ProxyJump hands it on by itself. What the fleet file gives comes later and so wins.
+        words += ["-F", gateway.configuration] if gateway.configuration else []
+        words += _options(gateway)
         user, port = _setting(gateway, USER), _port(gateway)
         words += ["-l", user] if user else []
         words += ["-p", port] if port else []

@@ -8,6 +8,7 @@ import copy
 import ipaddress
 import json
 import os
+import shlex
 import subprocess
 import sys
 import typing as t
@@ -230,6 +231,18 @@ def test_a_jump_uses_the_key_and_the_known_hosts_of_the_fleet(tmp_path: Path) ->
     found = jumps(write(tmp_path, data), "kiruna-cam01")["kiruna-cam01"]
     for word in ("/keys/my key", "UserKnownHostsFile=/keys/known", "203.0.113.7"):
         assert word in found["proxycommand"]
+
+
+def test_a_jump_keeps_the_configuration_of_ssh_when_its_gateway_is_pinned(tmp_path: Path) -> None:
+    """A plain ProxyJump hands on what -F names; a command of its own has to be told."""
+    inventory = write(tmp_path, two_sites_of_one_network())
+    pinned = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHCcCUmBpomczTjSL1DWEVdPSQjj34A4He5Ur5L7BhM0"
+    (tmp_path / "known_hosts").write_text(f"203.0.113.7 {pinned}\n", encoding="utf-8")
+    for settings, wanted in (("-C -F '/etc/fleet ssh'", "-F '/etc/fleet ssh'"), ("-F/etc/x", "-F /etc/x"), ("-C", "")):
+        done = run("ansible-inventory", inventory, "--host", "kiruna-cam01", ANSIBLE_SSH_ARGS=settings)
+        options = shlex.split(json.loads(done.stdout)["edge_ssh_args"])
+        (command,) = (word for word in options if word.startswith("ProxyCommand="))
+        assert wanted in command and ("-F" in command) == bool(wanted), command
 
 
 def test_the_examples_of_the_plugin_and_the_example_fleet_are_read(tmp_path: Path) -> None:

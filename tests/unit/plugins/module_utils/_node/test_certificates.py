@@ -679,9 +679,24 @@ def test_the_release_says_how_its_workload_is_told(box: Box, said: t.Any, events
 
 
 def test_the_certificate_of_a_workload_that_is_not_there_yet_tells_nobody(box: Box) -> None:
-    box.wanted["name"] = "quality.inspection"
+    """As on a new box: the workload is deployed with its certificate, so nothing shows it before."""
+    box.wanted.update(name="quality.inspection", endpoint="localhost:1", prove={"within": 0.3})
     box.first()
     assert certificates.leaf(box.paths, "quality.inspection")
+    assert "does not run" in ledger.read(box.paths)[-1]["reason"]
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_a_workload_that_looks_by_itself_shows_it_where_it_runs(box: Box, running: bool) -> None:
+    engine = SignalledEngine()
+    engine.running, box.node.engine = running, engine
+    box.wanted.update(name="quality.inspection", endpoint="localhost:1", prove={"within": 0.3})
+    deployment = type("Deployment", (), {"container": "c1", "spec": {}})
+    workload = type("Workload", (), {"current": deployment})
+    tenant = type("Tenant", (), {"workloads": {"inspection": workload}})
+    box.node.store.load = lambda: type("State", (), {"tenants": {"quality": tenant}})  # type: ignore[method-assign,assignment,return-value]
+    found = box.ask(box.site.sign(box.csr(), NAMES))
+    assert found["class"] == ("broken" if running else "success"), found["msg"]
 
 
 def test_a_workload_that_is_being_swapped_is_not_touched(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
