@@ -340,7 +340,7 @@ def verify(node: Node, chain: str) -> str:
 def test_a_node_is_cut_off_and_let_in_again(shop: Shop, figure: Figure) -> None:
     node = shop.lab.nodes[HOST]
     before = shop.served(HOST, GATEWAY)
-    given = {"block_node": HOST, "block_reason": "stolen"}
+    given: dict[str, t.Any] = {"block_node": HOST, "block_reason": "stolen"}
     try:
         node.power_cut()
         shop.lab.hang_up()
