@@ -99,6 +99,8 @@ def test_the_check_says_what_would_run_where_and_how_long_the_link_needs(fleet: 
     assert "cannot be asked (offline_unexpected)" in away.stdout
 
 
+@pytest.mark.slow
+@pytest.mark.must_show("C6")
 def test_a_shut_window_holds_the_swap_and_not_the_fetch(fleet: Rollouts) -> None:
     fleet.go("1")
     fleet.say_of("lulea", edge_timezone=TOKYO, edge_swap_window=_window(2))
@@ -116,6 +118,8 @@ def test_a_shut_window_holds_the_swap_and_not_the_fetch(fleet: Rollouts) -> None
     assert fleet.served() == {"81"}
 
 
+@pytest.mark.slow
+@pytest.mark.must_show("C6")
 def test_a_shut_fetch_window_brings_nothing_over_the_link(fleet: Rollouts) -> None:
     fleet.go("1")
     fleet.say_of("lulea", edge_timezone=TOKYO, edge_fetch_window=_window(3))
@@ -128,6 +132,8 @@ def test_a_shut_fetch_window_brings_nothing_over_the_link(fleet: Rollouts) -> No
     assert (fleet.served("kiruna"), fleet.served("lulea")) == ({"82"}, {"1"})
 
 
+@pytest.mark.slow
+@pytest.mark.must_show("C1")
 def test_a_stage_waits_for_a_yes(fleet: Rollouts) -> None:
     fleet.go("1")
     unasked = fleet.run(fleet.release("2"), ASKING, rc=2, rollout_approval_timeout=5)
