@@ -193,7 +193,7 @@ def _authority(
             word, said = _authority_said(hostvars[host], change)
             yield "issuing CA", site, word, said
     for host in members:
-        if host not in change["hosts"] or change.get("tenant"):
+        if host not in change["hosts"] or change.get("tenant") or change["state"] == "absent":
             yield _list(host, hostvars[host].get("block_told"))
 
 
