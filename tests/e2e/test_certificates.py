@@ -301,7 +301,8 @@ def test_the_gateway_refuses_the_name_of_another_node(office: Office, figure: Fi
         result = renew(node)
     finally:
         node.exec(
-            "cd /etc/physical-ai/pki && mv kept gateway.json; rm -f /var/lib/physical-ai/certificates/node/tries.json"
+            f"cd /etc/physical-ai/pki && mv kept gateway.json; cp /run/definition.json {DEFINITION}; "
+            "cd /var/lib/physical-ai/certificates/node && rm -rf pending tries.json"
         )
     assert office.serial() == kept
     message = result["certificates"]["node"]["msg"]

@@ -696,7 +696,7 @@ def test_a_workload_that_looks_by_itself_shows_it_where_it_runs(box: Box, runnin
     tenant = type("Tenant", (), {"workloads": {"inspection": workload}})
     box.node.store.load = lambda: type("State", (), {"tenants": {"quality": tenant}})  # type: ignore[method-assign,assignment,return-value]
     found = box.ask(box.site.sign(box.csr(), NAMES))
-    assert found["class"] == ("broken" if running else "success"), found["msg"]
+    assert found["class"] == ("reverted" if running else "success"), found["msg"]
 
 
 def test_a_workload_that_is_being_swapped_is_not_touched(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
