@@ -327,7 +327,7 @@ CUTS = 8  # power cuts and kills at moments that nobody chose, beside those at e
 
 def _request(node: Node, **more: t.Any) -> str:
     """What the module hands to the node program, in a file on the node."""
-    definition = json.loads(node.exec(["cat", DEFINITION]).stdout)
+    definition = json.loads(read(node, f"cat {DEFINITION}", "}"))
     definition.pop("schema")
     put(node, "/root", {"request.json": json.dumps({"definition": definition, **more}).encode()})
     return "edge certificate /root/request.json"
@@ -336,9 +336,9 @@ def _request(node: Node, **more: t.Any) -> str:
 def _signed(office: Office) -> str:
     """Another certificate for the node, by its gateway."""
     node, gateway = office.lab.nodes[HOST], office.lab.nodes[GATEWAY]
-    asked = json.loads(node.exec(_request(node, renew=True)).stdout)
+    asked = json.loads(read(node, _request(node, renew=True), "}"))
     put(gateway, "/root", {"request.json": json.dumps({"node": HOST, "requests": {"node": asked["csr"]}}).encode()})
-    return str(json.loads(gateway.exec("edge ca issue - </root/request.json").stdout)["certificates"]["node"])
+    return str(json.loads(read(gateway, "edge ca issue - </root/request.json", "}"))["certificates"]["node"])
 
 
 def _install(office: Office, pem: str, point: str) -> None:
