@@ -321,7 +321,7 @@ import json, subprocess
 def run(*argv, **more):
     done = subprocess.run(argv, capture_output=True, text=True, **more)
     return done.stdout if done.returncode == 0 else exit(done.stderr)
-csr = run("openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "/dev/null", "-subj", "/CN=x")
+csr = run("openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "/dev/null", "-subj", "/CN={HOST}")
 print(json.loads(run("edge", "ca", "issue", "-", input=json.dumps({{"node": "{HOST}", "requests": {{"node": csr}}}})))["certificates"]["node"])
 """
     text = base64.b64encode(script.encode()).decode()
@@ -364,7 +364,7 @@ def test_a_node_is_cut_off_and_let_in_again(shop: Shop, figure: Figure) -> None:
         assert not has(node)
     finally:
         shop.play("block", block_node=HOST, block_state="absent")
-    for playbook in ("rotate_certificates", "secrets", "deploy"):
+    for playbook in ("secrets", "rotate_certificates", "deploy"):
         shop.play(playbook, "--limit", HOST, release=shop.release)
     after = shop.served(HOST, GATEWAY)
     assert after.leaf != before.leaf and after.secret == shop.secret
