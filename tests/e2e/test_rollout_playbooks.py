@@ -25,6 +25,7 @@ if t.TYPE_CHECKING:
     from tests.lab import Lab
 
 pytestmark = pytest.mark.e2e
+BALLAST = 3 << 20
 TOKYO = "Asia/Tokyo"
 ASKING: dict[str, t.Any] = {
     "stages": [{"name": "canary", "rings": ["canary"]}, {"name": "early", "rings": "rest", "approval": "required"}]
@@ -34,7 +35,22 @@ WAVES: dict[str, t.Any] = {"stages": [{"name": "canary", "rings": ["canary"]}, {
 
 @pytest.fixture(scope="module")
 def images(provisioned_lab: Lab) -> dict[str, str]:
-    return push(provisioned_lab, "ok-1", "ok-2", "ok-81", "ok-82")
+    return {**push(provisioned_lab, "ok-1", "ok-2", "ok-82"), "ok-81": _large(provisioned_lab)}
+
+
+def _large(lab: Lab) -> str:
+    """With a layer of its own that no other image has: what is to be fetched is no less than that."""
+    from tests.lab import engine, images  # here: unit tests must not need the engine's client
+    from tests.lab.services import archive
+
+    client = engine.client()
+    container = client.containers.create(images.tiny(client, "ok", "81"))
+    try:
+        container.put_archive("/", archive({"ballast": (os.urandom(BALLAST), 0o644)}))
+        container.commit("physical-ai-lab/large", "81")
+    finally:
+        container.remove()
+    return lab.registry.push("physical-ai-lab/large:81", "tx/large")
 
 
 @pytest.fixture
@@ -54,6 +70,11 @@ def _window(hours: int, **more: str) -> dict[str, t.Any]:
     return {"start": f"{opens:%H:%M}", "duration": "1h", **more}
 
 
+def _release(fleet: Rollouts) -> dict[str, t.Any]:
+    """That of the large image, whose content is another one in each run: so is its name."""
+    return {**fleet.release("81"), "release": "81-" + fleet.images["ok-81"][-8:]}
+
+
 def _forget(fleet: Rollouts, image: str) -> None:
     """Nodes do not have it, whatever ran before."""
     fleet.everywhere(lambda node: node.exec(f"docker image rm -f {fleet.images[image]} 2>/dev/null || true"))
@@ -70,28 +91,28 @@ def test_the_check_says_what_would_run_where_and_how_long_the_link_needs(fleet: 
     _forget(fleet, "ok-82")
     fleet.say_of("lulea", edge_bandwidth="100kbit")
     before = fleet.served()
-    found = fleet.run(fleet.release("81"), play="release_check")
+    found = fleet.run(_release(fleet), play="release_check")
     assert found.changed == 0
     row = re.search(r'"kiruna-cam01 +(.*)"', found.stdout)
     assert row is not None
     assert re.fullmatch(r"\S+ +app changes", row[1])
     mib = float(_site(found, "lulea").split(" MiB")[0].replace(",", ""))
+    assert BALLAST >> 20 <= mib < 100
     hours = mib * (1 << 20) * 8 / 100_000 / 3600
     said = re.search(r"([\d.]+) hours at its bandwidth", _site(found, "lulea"))
     assert said is not None
-    assert mib > 0
     assert float(said[1]) == pytest.approx(hours, abs=0.1 + 0.05 * hours)
     assert "hours" not in _site(found, "kiruna"), "a site whose bandwidth nobody knows"
     assert "could go out to 4 hosts" in found.stdout
     assert fleet.served() == before, "it only looks"
     assert not any(fleet.status(node)["leases"] for node in fleet.nodes.values())
     fleet.say_of("lulea", edge_bandwidth="1kbit", edge_fetch_window={"start": "01:00", "duration": "1m"})
-    tight = fleet.run(fleet.release("81"), rc=2, play="release_check")
+    tight = fleet.run(_release(fleet), rc=2, play="release_check")
     assert "ITS FETCH WINDOW OF 1m CANNOT HOLD THAT" in _site(tight, "lulea")
     assert "the fetch window is too short at lulea" in tight.stdout
     fleet.variables.clear()
-    fleet.go("81")
-    again = fleet.run(fleet.release("81"), play="release_check")
+    fleet.run(_release(fleet))
+    again = fleet.run(_release(fleet), play="release_check")
     assert again.stdout.count("nothing changes") == 4
     assert _site(again, "lulea").startswith("0 MiB to fetch")
     fleet.lab.cut("lulea")
@@ -105,7 +126,7 @@ def test_the_check_says_what_would_run_where_and_how_long_the_link_needs(fleet: 
 def test_a_shut_window_holds_the_swap_and_not_the_fetch(fleet: Rollouts) -> None:
     fleet.go("1")
     fleet.say_of("lulea", edge_timezone=TOKYO, edge_swap_window=_window(2))
-    held = fleet.run(fleet.release("81"), {**WAVES, "fetch": {"ahead": True}}, rc=2)
+    held = fleet.run(_release(fleet), {**WAVES, "fetch": {"ahead": True}}, rc=2)
     assert (
         f"its swap window opens on {dt.datetime.now(zoneinfo.ZoneInfo(TOKYO)) + dt.timedelta(hours=2):%A %d %B at %H:}"
         in held.stdout
@@ -115,7 +136,7 @@ def test_a_shut_window_holds_the_swap_and_not_the_fetch(fleet: Rollouts) -> None
     for node in fleet.of("lulea"):
         assert digest in node.exec("docker images --digests --format '{{.Digest}}'").stdout, "fetched ahead"
     fleet.say_of("lulea", edge_swap_window=_window(0))
-    assert table(fleet.run(fleet.release("81"), WAVES))["early"] == "2 passed 2 success"
+    assert table(fleet.run(_release(fleet), WAVES))["early"] == "2 passed 2 success"
     assert fleet.served() == {"81"}
 
 
