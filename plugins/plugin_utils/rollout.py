@@ -36,8 +36,7 @@ Hosts = Mapping[str, Mapping[str, t.Any]]
 
 
 def _sealed(found: run.Run) -> run.Run:
-    """With what plays ask for: hosts of the next wave whose window is shut now, what is written down (nothing of hosts on which it is
-    taken back), and what the last play needs."""
+    """With what plays ask for: hosts of the next wave whose window is shut now, and what the last play needs."""
     upcoming = [] if found["stopped"] else found["steps"][found["done"]]["hosts"]
     windows = {host: found["windows"][host] for host in upcoming if host in found["windows"]}
     all_back = found["halted"] and found["on_failure"] == "revert_all"
@@ -45,7 +44,6 @@ def _sealed(found: run.Run) -> run.Run:
         **found,
         "shut": _shut(windows, "swap"),
         "leased": run.leased(found),
-        "record": {host: item for host, item in found["outcomes"].items() if host not in found["revert"]},
         "proven": [] if all_back else run.proven(found),
     }
 
@@ -131,27 +129,34 @@ def problems(
         spec.check_tenant(release["tenant"])
         spec.check_release(release["release"])
         known = variables(hostvars, everyone)
-        rings = sorted({str(values["edge_ring"]) for values in known.values() if values["edge_ring"]})
-        parsed = _policy.parse(policy, rings)
-        unknown = unknown_stages(parsed, approved)
-        if unknown:
-            return [unknown]
+        parsed = parse(policy, known, approved)
         members = _members(release, {host: known[host] for host in hosts}, asked=False)
         if not members:
             return ["the release is for none of these hosts: " + "; ".join(_why_none(release, known, hosts))]
         for which in ("fetch", "swap"):
             _shut(_windows(members, which), which)
         return _unfit(release, members) or _stuck(parsed, members, known, _left_out(release, known, hosts))
-    except (_release.ReleaseError, _policy.PolicyError, SpecError, _windows_of.WindowError) as exc:
+    except (RolloutError, _release.ReleaseError, _policy.PolicyError, SpecError, _windows_of.WindowError) as exc:
         return [str(exc)]
 
 
-def unknown_stages(policy: _policy.Policy, approved: t.Any) -> str:
-    """What is wrong with the stages that are approved beforehand; empty where nothing is."""
-    stages = [stage.name for stage in policy.stages]
+def parse(policy: t.Any, known: Hosts, approved: t.Any) -> _policy.Policy:
+    """The policy for the rings of the inventory.
+
+    :param approved: names of stages that are approved beforehand.
+    :raises PolicyError: for the policy.
+    :raises RolloutError: for a stage that it does not have.
+    """
+    parsed = _policy.parse(
+        policy, sorted({str(values["edge_ring"]) for values in known.values() if values["edge_ring"]})
+    )
+    stages = [stage.name for stage in parsed.stages]
     unknown = [name for name in _names(approved) if name not in stages]
-    found = f"rollout_approve: found {', '.join(unknown)}; the policy has the stages {', '.join(stages)}"
-    return found if unknown else ""
+    if unknown:
+        raise RolloutError(
+            f"rollout_approve: found {', '.join(unknown)}; the policy has the stages {', '.join(stages)}"
+        )
+    return parsed
 
 
 def _why_none(release: Mapping[str, t.Any], known: Hosts, hosts: Sequence[str]) -> list[str]:

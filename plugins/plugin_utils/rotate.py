@@ -75,14 +75,11 @@ def problems(
     try:
         _push.selection(selection)
         known = _rollout.variables(hostvars, everyone)
-        parsed = _policy.parse(policy, sorted({_ring(values) for values in known.values()} - {""}))
-        unknown = _rollout.unknown_stages(parsed, approved)
-        if unknown:
-            return [unknown]
+        parsed = _rollout.parse(policy, known, approved)
         members = _members(known, hosts)
         everything = {host: {"plan": {"changed": True}} for host in members}
         run.begin({"id": ""}, parsed, members, everything, known, 0, _left_out(known, hosts))
-    except (_push.SpecError, _policy.PolicyError) as exc:
+    except (RolloutError, _push.SpecError, _policy.PolicyError) as exc:
         return [str(exc)]
     return []
 

@@ -10,7 +10,7 @@ import typing as t
 import pytest
 
 from tests.e2e.deploying import push
-from tests.e2e.fleet import CAREFUL, Rollouts, table
+from tests.e2e.fleet import CAREFUL, Rollouts, of_test, table
 from tests.lab import Lab
 from tests.lab.lab import default_name
 
@@ -36,13 +36,7 @@ def images(large_lab: Lab) -> dict[str, str]:
 
 @pytest.fixture
 def fleet(large_lab: Lab, images: dict[str, str], request: pytest.FixtureRequest) -> t.Iterator[Rollouts]:
-    """A tenant of its own for each test."""
-    number = request.session.items.index(request.node)
-    found = Rollouts(large_lab, images, f"t{number}", 18000 + number)
-    yield found
-    for site in large_lab.sites:
-        large_lab.restore(site)
-    found.everywhere(lambda node: node.exec("rm -rf /run/physical-ai/leases", check=False))
+    yield from of_test(large_lab, images, "t", 18000, request)
 
 
 @pytest.mark.must_show("C1")

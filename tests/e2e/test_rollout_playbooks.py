@@ -18,7 +18,7 @@ import zoneinfo
 import pytest
 
 from tests.e2e.deploying import push
-from tests.e2e.fleet import CAREFUL, Rollouts, table
+from tests.e2e.fleet import CAREFUL, Rollouts, of_test, table
 from tests.lab.playbook import PlaybookResult
 
 if t.TYPE_CHECKING:
@@ -55,13 +55,7 @@ def _large(lab: Lab) -> str:
 
 @pytest.fixture
 def fleet(provisioned_lab: Lab, images: dict[str, str], request: pytest.FixtureRequest) -> t.Iterator[Rollouts]:
-    """A tenant of its own for each test."""
-    number = request.session.items.index(request.node) % 400
-    found = Rollouts(provisioned_lab, images, f"p{number}", 19500 + number)
-    yield found
-    for site in provisioned_lab.sites:
-        provisioned_lab.restore(site)
-    found.everywhere(lambda node: node.exec("rm -rf /run/physical-ai/leases", check=False))
+    yield from of_test(provisioned_lab, images, "p", 19500, request)
 
 
 def _window(hours: int, **more: str) -> dict[str, t.Any]:

@@ -9,7 +9,7 @@ import typing as t
 import pytest
 
 from tests.e2e.deploying import push
-from tests.e2e.fleet import CAREFUL, Rollouts, table
+from tests.e2e.fleet import CAREFUL, Rollouts, of_test, table
 
 if t.TYPE_CHECKING:
     from tests.lab import Lab
@@ -24,11 +24,7 @@ def images(provisioned_lab: Lab) -> dict[str, str]:
 
 @pytest.fixture
 def fleet(provisioned_lab: Lab, images: dict[str, str], request: pytest.FixtureRequest) -> t.Iterator[Rollouts]:
-    """A tenant of its own for each test."""
-    number = request.session.items.index(request.node) % 400
-    found = Rollouts(provisioned_lab, images, f"s{number}", 19000 + number)
-    yield found
-    found.everywhere(lambda node: node.exec("rm -rf /run/physical-ai/leases", check=False))
+    yield from of_test(provisioned_lab, images, "s", 19000, request)
 
 
 def test_a_release_goes_out_and_a_bad_one_stops_behind_the_canary(fleet: Rollouts) -> None:

@@ -430,14 +430,14 @@ def shown(paths: Paths, name: str, verdict: Verdict) -> t.Optional[t.Dict[str, t
     }
 
 
-def _proof(node: Node, wanted: Definition) -> str:
+def _proof(node: Node, wanted: Definition, verdict: Verdict) -> str:
     """Why what is in use would not be taken into use now: it is not verified any more, or not shown. Empty where it would."""
     name = wanted["name"]
     place, pems, user = slot(node.paths, name), chain(node.paths, name), User(node, wanted)
     if not pems:
         return f"certificate {name}: there is none"
     try:
-        check(node.paths, wanted, pems, clock.verdict(node.paths))
+        check(node.paths, wanted, pems, verdict)
         user.check_alive()
         _hooks(node, place, user).prove(place.current())
     except NodeError as exc:
@@ -473,7 +473,7 @@ def overview(node: Node, node_name: str = "", prove: bool = False) -> t.List[t.D
             row["revoked"] = used is not None and _revoked(node.paths, used)
             row["stale"] = wanted is not None and stale(node.paths, wanted)
             if prove and wanted is not None:
-                row["proof"] = _proof(node, wanted)
+                row["proof"] = _proof(node, wanted, verdict)
         except NodeError as exc:
             row["problem"] = exc.message
         rows.append(row)

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import typing as t
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -128,7 +127,7 @@ class _Waves:
         return wave
 
     def _takes(self, wave: int, groups: Sequence[Group]) -> bool:
-        if wave < len(self._filled) and self._filled[wave] >= self._size(wave):
+        if wave < len(self._filled) and self._filled[wave] >= _of(self._batch, wave):
             return False
         for group in groups:
             used = self._used.get(group, [])
@@ -136,26 +135,24 @@ class _Waves:
                 return False
         return True
 
-    def _size(self, wave: int) -> int:
-        return self._batch[min(wave, len(self._batch) - 1)]
-
     def _take(self, wave: int, groups: Sequence[Group]) -> None:
         _add(self._filled, wave)
-        self._advance((), self._filled, self._size)
+        self._advance((), self._filled, self._batch)
         for group in groups:
             used = self._used.setdefault(group, [])
             _add(used, wave)
-            self._advance(group, used, functools.partial(_same, self._room[group]))
+            self._advance(group, used, (self._room[group],))
 
-    def _advance(self, group: Group, used: list[int], limit: t.Callable[[int], int]) -> None:
+    def _advance(self, group: Group, used: list[int], limits: Sequence[int]) -> None:
         first = self._first.get(group, 0)
-        while first < len(used) and used[first] >= limit(first):
+        while first < len(used) and used[first] >= _of(limits, first):
             first += 1
         self._first[group] = first
 
 
-def _same(limit: int, _wave: int) -> int:
-    return limit
+def _of(limits: Sequence[int], wave: int) -> int:
+    """That of a wave, where the last one counts for all that follow."""
+    return limits[min(wave, len(limits) - 1)]
 
 
 def _add(counts: list[int], index: int) -> None:
