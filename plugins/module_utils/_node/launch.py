@@ -22,6 +22,8 @@ from .report import Report
 PROGRAM = "/usr/local/bin/edge"
 RECOVERY_UNIT = "physical-ai-recover.service"
 STOP_SECONDS = 300
+LOOK_SECONDS = 2.0
+"""How often the unit of a change is looked at while its result is waited for."""
 
 
 def unit(change_id: str) -> str:
@@ -91,18 +93,39 @@ def _left(node: Node, request: Request) -> t.Dict[str, t.Any]:
 
 
 def wait(node: Node, request: Request) -> t.Dict[str, t.Any]:
-    """Waits for the result, for as long as the change may take and its recovery after it."""
-    seconds = _seconds(node, request) + STOP_SECONDS
+    """The result of a change."""
+    seconds = _seconds(node, request)
+    return wait_for(node, request.id, unit(request.id), seconds, lambda: _left(node, request), "`edge status`")
+
+
+def wait_for(
+    node: Node,
+    change: str,
+    name: str,
+    seconds: float,
+    left: t.Callable[[], t.Dict[str, t.Any]],
+    see: str,
+) -> t.Dict[str, t.Any]:
+    """Waits for the result, for as long as the change may take and its recovery after it.
+
+    :param change: its id, under which the result is handed over.
+    :param name: its unit.
+    :param left: says what became of a change that was killed before it could hand a result over.
+    :param see: where a person finds more.
+
+    :raises NodeError: timeout, where there is no result by then.
+    """
+    seconds += STOP_SECONDS
     until = time.monotonic() + seconds
-    path = node.store.result_path(request.id)
-    look = time.monotonic() + 2.0
+    path = node.store.result_path(change)
+    look = time.monotonic() + LOOK_SECONDS
     while time.monotonic() < until:
         result = read_json(path, None)
         if result is not None:
             return result
         if time.monotonic() > look:
-            look = time.monotonic() + 2.0
-            if gone(unit(request.id)):
-                return read_json(path, None) or _left(node, request)
+            look = time.monotonic() + LOOK_SECONDS
+            if gone(name):
+                return read_json(path, None) or left()
         time.sleep(0.1)
-    raise NodeError("timeout", f"no result after {seconds:.0f} s: see `edge status` on the node")
+    raise NodeError("timeout", f"no result after {seconds:.0f} s: see {see} on the node")

@@ -220,10 +220,7 @@ def _apply_locked(
     node: Node, request: Request, parked: t.Optional[Transaction] = None
 ) -> t.Union[t.Dict[str, t.Any], Transaction]:
     """:return: the result, or the change where it waits."""
-    state = node.store.load()
-    rotation.settle(node, state, outcome.INTERRUPTED)
-    if state.journal is not None:
-        _settle(node, state, outcome.INTERRUPTED)
+    state = _settled_state(node)
     mine = request.tenant if request.until != FETCH else ""
     _close_dead(node, state, lambda item: item.tenant == mine and item.id != request.id)
     _check_lease(node, request)
@@ -291,6 +288,15 @@ def _refused(name: str, refusal: Refusal) -> NodeError:
         workload=name,
         exit_code=refusal.exit_code,
     )
+
+
+def _settled_state(node: Node) -> State:
+    """With the lock of the node: the state, after the change and the rotations that were cut short have been ended."""
+    state = node.store.load()
+    rotation.settle(node, state, outcome.INTERRUPTED)
+    if state.journal is not None:
+        _settle(node, state, outcome.INTERRUPTED)
+    return state
 
 
 def _settle(node: Node, state: State, name: str) -> t.Dict[str, t.Any]:
@@ -393,10 +399,7 @@ def _deliver(node: Node, request: _secrets.Request, until: float) -> t.Dict[str,
                 waited.wait()
                 until = time.monotonic() + waited.pace
             with node.lock(until - time.monotonic()):
-                state = node.store.load()
-                rotation.settle(node, state, outcome.INTERRUPTED)
-                if state.journal is not None:
-                    _settle(node, state, outcome.INTERRUPTED)
+                state = _settled_state(node)
                 waited = rotation.Rotation(node, state, request, waited)
                 result = waited.run()
                 if result:
@@ -414,10 +417,7 @@ def end_tenant(node: Node, tenant: str) -> t.List[str]:
     What the state does not name any more is stopped by whoever settles next, so that this may be cut off anywhere.
     """
     with node.lock(LOCK_WAIT):
-        state = node.store.load()
-        rotation.settle(node, state, outcome.INTERRUPTED)
-        if state.journal is not None:
-            _settle(node, state, outcome.INTERRUPTED)
+        state = _settled_state(node)
         have = state.tenants.get(tenant)
         names = sorted(have.workloads) if have is not None else []
         if have is None or not names:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 import typing as t
 import uuid
 from dataclasses import dataclass, field
@@ -611,26 +610,12 @@ def submit(node: Node, data: t.Dict[str, t.Any]) -> Result:
     description = f"Secrets of {request.tenant}"
     try:
         launch.start_unit(unit(request.id), request.id, description, longest, ["secrets", path])
-        return dict(_wait(node, request, longest + launch.STOP_SECONDS), diff=shown)
+        see = "`edge ledger` and `edge secrets`"
+        result = launch.wait_for(node, request.id, unit(request.id), longest, lambda: _left(node, request), see)
+        return dict(result, diff=shown)
     finally:
         with contextlib.suppress(FileNotFoundError):  # the unit takes it away, unless it was killed before
             os.unlink(path)
-
-
-def _wait(node: Node, request: Request, longest: float) -> Result:
-    path = node.store.result_path(request.id)
-    until = time.monotonic() + longest
-    look_at = time.monotonic() + 2.0
-    while time.monotonic() < until:
-        result = files.read_json(path, None)
-        if result is None and time.monotonic() > look_at:
-            look_at = time.monotonic() + 2.0
-            if launch.gone(unit(request.id)):
-                result = files.read_json(path, None) or _left(node, request)
-        if result is not None:
-            return result
-        time.sleep(0.1)
-    raise NodeError("timeout", f"no result after {longest:.0f} s: see `edge ledger` and `edge secrets` on the node")
 
 
 def _left(node: Node, request: Request) -> Result:
