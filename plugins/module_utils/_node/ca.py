@@ -103,10 +103,7 @@ class Authority:
 
     def linked(self, name: str) -> str:
         """The ID to which `current` or `next` points, or nothing."""
-        try:
-            return os.path.basename(os.readlink(self.path(name)))
-        except OSError:
-            return ""
+        return os.path.basename(files.link_target(self.path(name)))
 
     def waiting(self) -> str:
         """The ID of the key that waits for the root."""
@@ -143,15 +140,6 @@ class Authority:
         for name in _names(self.path("generations")):
             if name not in keep and not self._has(name, "ca.crt"):
                 files.remove_tree(self.path("generations", name))
-
-    def link(self, name: str, target: str) -> None:
-        """Replaces a link by rename."""
-        temporary = self.path(f".{name}.new")
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        os.symlink(target, temporary)
-        os.replace(temporary, self.path(name))
-        files.sync_directory(self.directory)
 
     # -- what is allowed, issued and revoked ---------------------------------------------------------------------------
 
@@ -230,7 +218,7 @@ def _make(authority: Authority, wanted: Facts) -> str:
     files.make_directory(authority.path("generations"))
     os.rename(place, authority.path("generations", generation))
     files.sync_directory(authority.path("generations"))
-    authority.link("next", f"generations/{generation}")
+    files.replace_link(f"generations/{generation}", authority.path("next"))
     authority.point("next:after")
     authority.note("key made", subject=name)
     return generation
@@ -264,7 +252,7 @@ def install(authority: Authority, certificate: str, chain: str, trust: str) -> b
         authority.point("certificate:before")
         files.write_atomic(folder + "/ca.crt", pem, 0o644)
         authority.point("certificate:after")
-        authority.link("current", f"generations/{waiting}")
+        files.replace_link(f"generations/{waiting}", authority.path("current"))
         authority.point("current:after")
         _links(authority)
         os.unlink(authority.path("next"))
@@ -280,7 +268,7 @@ def _links(authority: Authority) -> bool:
     changed = False
     for name in LINKS:
         if authority.linked(name) != name or not os.path.islink(authority.path(name)):
-            authority.link(name, f"current/{name}")
+            files.replace_link(f"current/{name}", authority.path(name))
             changed = True
     return changed
 

@@ -263,6 +263,25 @@ def write_atomic(path: str, content: t.Union[str, bytes], mode: int = 0o600) -> 
     sync_directory(directory)
 
 
+def replace_link(target: str, path: str) -> None:
+    """The link leads to the old target or to the new one, whatever happens."""
+    directory, name = os.path.split(path)
+    temporary = f"{directory}/.{name}.new"
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(temporary)
+    os.symlink(target, temporary)
+    os.rename(temporary, path)
+    sync_directory(directory)
+
+
+def link_target(path: str) -> str:
+    """Where a link leads, as it is written; empty where there is no link."""
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
+
+
 def write_json(path: str, value: t.Any) -> None:
     write_atomic(path, json.dumps(value, indent=1) + "\n")
 

@@ -199,10 +199,7 @@ def _taken(sealed: Sealed, deployment: Deployment) -> bool:
 
 def shows(paths: Paths, deployment: Deployment, names: Index) -> bool:
     directory, wanted = view(paths, deployment.container), _secrets.view(deployment.spec, names)
-    try:
-        return os.readlink(f"{directory}/{CURRENT}") == wanted and os.path.isdir(f"{directory}/{wanted}")
-    except OSError:
-        return False
+    return files.link_target(f"{directory}/{CURRENT}") == wanted and os.path.isdir(f"{directory}/{wanted}")
 
 
 def show(paths: Paths, tenant: str, deployment: Deployment, names: Index, values: Values) -> None:
@@ -221,9 +218,10 @@ def show(paths: Paths, tenant: str, deployment: Deployment, names: Index, values
         files.make_directory(paths.secret_views)
         _open(directory)
         _put_beside(paths, deployment, f"{directory}/{wanted}", values)
-        for entry in _secrets.entries(deployment.spec):
-            _link(f"{CURRENT}/{entry['file']}", f"{directory}/{entry['file']}")
-        _link(wanted, f"{directory}/{CURRENT}")
+        links = {entry["file"]: f"{CURRENT}/{entry['file']}" for entry in _secrets.entries(deployment.spec)}
+        for name, target in {**links, CURRENT: wanted}.items():
+            if files.link_target(f"{directory}/{name}") != target:
+                files.replace_link(target, f"{directory}/{name}")
     except OSError as exc:
         raise NodeError(
             "node", f"the secrets of {deployment.container} cannot be put into place: {exc.filename}: {exc.strerror}"
@@ -255,16 +253,6 @@ def _put_beside(paths: Paths, deployment: Deployment, target: str, values: Value
 def _numbers(deployment: Deployment) -> t.Dict[str, int]:
     uid, gid = owner(deployment.spec.get("user", "")) or (0, 0)
     return {"uid": uid, "gid": gid}
-
-
-def _link(target: str, path: str) -> None:
-    if os.path.islink(path) and os.readlink(path) == target:
-        return
-    staging = f"{os.path.dirname(path)}/.{os.path.basename(path)}.new"
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(staging)
-    os.symlink(target, staging)
-    os.rename(staging, path)
 
 
 def tidy(paths: Paths, deployment: Deployment, names: Index) -> None:

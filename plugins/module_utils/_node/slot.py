@@ -93,10 +93,7 @@ class Slot:
 
     def current(self) -> str:
         """The id of what is in use; empty where nothing is."""
-        try:
-            return os.path.basename(os.readlink(f"{self.directory}/{CURRENT}"))
-        except OSError:
-            return ""
+        return os.path.basename(files.link_target(f"{self.directory}/{CURRENT}"))
 
     def read(self, name: str) -> t.Optional[bytes]:
         """A file of the version in use, or None."""
@@ -167,10 +164,9 @@ class Slot:
             if not identity:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(link)
+                files.sync_directory(self.directory)
             else:
-                _link(f"{self.directory}/.{CURRENT}.new", identity)
-                os.rename(f"{self.directory}/.{CURRENT}.new", link)
-            files.sync_directory(self.directory)
+                files.replace_link(f"versions/{identity}", link)
         except OSError as exc:
             raise _no_room(f"{link} cannot be changed", exc) from None
 
@@ -180,7 +176,9 @@ class Slot:
         try:
             self._make()
             if old:
-                _link(self._back, old)
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(self._back)
+                os.symlink(f"versions/{old}", self._back)
         except OSError as exc:
             raise _no_room(f"{self.directory}: the way back cannot be written down", exc) from None
         files.write_json(self.journal_path, {"schema": 1, "from": old, "to": identity})
@@ -191,10 +189,7 @@ class Slot:
         old = journal["from"] if journal else self.current()
         if old == self.current():
             return False
-        try:
-            ahead = os.path.basename(os.readlink(self._back))
-        except OSError:
-            ahead = ""
+        ahead = os.path.basename(files.link_target(self._back))
         if not old or ahead != old:
             self.switch(old)
             return True
@@ -306,12 +301,6 @@ def _names(directory: str) -> t.List[str]:
 def _content(path: str) -> bytes:
     with open(path, "rb") as handle:
         return handle.read()
-
-
-def _link(path: str, identity: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
-    os.symlink(f"versions/{identity}", path)
 
 
 def _write(path: str, item: File) -> None:

@@ -89,25 +89,13 @@ def put_right(paths: Paths, wanted: Deployment) -> bool:
     differed = False
     for entry in _models.switched(wanted.spec):
         directory = mount(paths, wanted.container, entry)
-        if _points_to(directory) == entry["sha256"]:
+        if files.link_target(f"{directory}/{CURRENT}") == entry["sha256"]:
             continue
         link(paths, wanted)
         with _clear(wanted):
-            staging = f"{directory}/.{CURRENT}.new"
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(staging)
-            os.symlink(entry["sha256"], staging)
-            os.rename(staging, f"{directory}/{CURRENT}")
-            files.sync_directory(directory)
+            files.replace_link(entry["sha256"], f"{directory}/{CURRENT}")
         differed = True
     return differed
-
-
-def _points_to(directory: str) -> str:
-    try:
-        return os.readlink(f"{directory}/{CURRENT}")
-    except OSError:
-        return ""
 
 
 def forward(paths: Paths, engine: Engine, root: str, entry: Entry) -> None:
