@@ -12,7 +12,7 @@ import re
 import typing as t
 from dataclasses import dataclass
 
-from .container import BRIDGES
+from .names import BRIDGES
 
 Network = ipaddress.IPv4Network
 

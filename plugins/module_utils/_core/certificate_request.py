@@ -9,7 +9,7 @@ import ipaddress
 import typing as t
 
 from .fields import Field, SpecError, boolean, choice, duration, error, listing, mapping, text
-from .spec_fields import NAME, NAME_WANTED
+from .names import NAME, NAME_WANTED
 
 KEYS = ("ec-p256", "ec-p384", "rsa-2048", "rsa-3072", "rsa-4096")
 SIGNALS = ("", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGWINCH")

@@ -16,7 +16,6 @@ from __future__ import annotations
 import calendar
 import math
 import re
-import statistics
 import time
 import typing as t
 from dataclasses import dataclass
@@ -208,7 +207,7 @@ def agreed(answers: t.Mapping[str, float], least: int) -> t.Tuple[t.Optional[flo
     """
     if len(answers) < least:
         return None, f"{len(answers)} of the hosts answered, wanted {least}"
-    middle = statistics.median_low(answers.values())
+    middle = sorted(answers.values())[(len(answers) - 1) // 2]
     same = sum(abs(item - middle) <= CLOSE for item in answers.values())
     if same < least:
         return None, f"{same} of {len(answers)} hosts say about the same, wanted {least}"

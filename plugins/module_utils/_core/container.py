@@ -5,16 +5,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import typing as t
 from dataclasses import dataclass
 
 from . import devices
+from .names import BRIDGES, LABEL, cgroup_parent, network_name
 from .spec import SECRETS_MOUNT
 
-LABEL = "physical-ai.edge"
 ANYWHERE = ("0.0.0.0/0", "::/0")
-BRIDGES = "edge-"
 
 
 @dataclass(frozen=True)
@@ -48,28 +46,6 @@ def owner(user: str) -> t.Optional[t.Tuple[int, int]]:
     if not name.isdecimal():
         return None
     return int(name), int(group) if group.isdecimal() else int(name)
-
-
-def tenant_network(tenant: str) -> str:
-    return f"edge-{tenant}"
-
-
-def bridge_interface(tenant: str) -> str:
-    """The interface of a tenant's network on the node. Rules know them by their prefix; names have at most 15 letters."""
-    return BRIDGES + hashlib.sha256(tenant.encode("utf-8")).hexdigest()[:10]
-
-
-def network_name(tenant: str, network: t.Any) -> str:
-    """The engine's network for a specification's `network`."""
-    if isinstance(network, dict):
-        return f"edge-{tenant}-{network['macvlan']['parent']}"
-    return tenant_network(tenant) if network == "bridge" else network
-
-
-def cgroup_parent(tenant: str, driver: str) -> str:
-    """One slice, or one group, for each tenant. Dashes would nest slices, so they become underscores; names have none."""
-    safe = tenant.replace("-", "_")
-    return f"edge-{safe}.slice" if driver == "systemd" else f"/edge/{safe}"
 
 
 def env_file(spec: t.Mapping[str, t.Any], gpus: t.Sequence[str] = ()) -> str:

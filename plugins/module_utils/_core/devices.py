@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from .fields import Field, SpecError, choice, integer, mapping, table, text
-from .spec_fields import NAME, NAME_WANTED
+from .names import NAME, NAME_WANTED
 
 SCHEMA = 1
 DIRECTORY = "/dev/edge"

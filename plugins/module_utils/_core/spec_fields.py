@@ -30,11 +30,10 @@ from .fields import (
 )
 from .idle import PORTS
 from .modbus import FUNCTIONS
+from .names import NAME, NAME_WANTED
 from .opcua import node_id
 from .versions import requirement
 
-NAME = r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?"
-NAME_WANTED = "a name of at most 40 lower-case letters, digits and dashes"
 name = text(NAME, NAME_WANTED)
 SECRET_NAME = r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?"  # noqa: S105
 SECRET_WANTED = "a name of at most 64 lower-case letters, digits and . _ -, with a letter or digit at both ends"  # noqa: S105

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from .admission import mib
 from .fields import Field, choice, error, integer, listing, mapping, number, size, table, text
-from .spec_fields import NAME, NAME_WANTED
+from .names import NAME, NAME_WANTED
 
 SCHEMA = 1
 OWN, NODE = "tenant", "node"

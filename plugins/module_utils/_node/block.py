@@ -17,7 +17,7 @@ import uuid
 from .._core import outcome
 from .._core import secrets as _secrets
 from .._core.fields import Field, SpecError, boolean, choice, mapping, text
-from .._core.spec_fields import NAME
+from .._core.names import NAME
 from . import holds, ledger, program, secrets
 from .errors import NodeError
 from .node import Node

@@ -17,6 +17,8 @@ from . import ca, ca_issue, ca_serve, clock, files
 from ._runner import run
 from .ca import Authority, Facts
 from .errors import NodeError
+from .node import Node
+from .terminal import Commands, say
 
 _PEM = text(wanted="PEM")
 _WANTED = mapping(
@@ -273,3 +275,13 @@ def _revoke(authority: Authority, given: argparse.Namespace) -> str:
     new = ca_issue.revoke(authority, {key: value for key, value in wanted.items() if value})
     rows = [f"revoked: {item['node']}/{item['name']} {item['serial']}" for item in new]
     return "\n".join(rows or ["they were revoked already"])
+
+
+def _ca(node: Node, arguments: argparse.Namespace) -> int:
+    said = execute(Authority(node.paths), arguments)
+    if said:
+        say(said)
+    return 0
+
+
+COMMANDS: Commands = {"ca": (arguments, _ca)}

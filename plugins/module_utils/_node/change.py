@@ -19,7 +19,7 @@ from .._core import outcome
 from .._core.plan import REMOVE, REPAIR, SWITCH, Change, Plan
 from .._core.request import FETCH, Request
 from .._core.state import Deployment, Entry, Journal, Refusal, State, Tenant, Workload
-from . import admit, baseline, data, files, holds, moment, secrets, switch, waiting
+from . import admit, baseline, containers, data, files, holds, moment, secrets, switch, waiting
 from .engine import Info
 from .errors import REMEMBERED, NodeError, about
 from .fetch import Fetcher
@@ -115,7 +115,7 @@ class Transaction:
         admission = admit.Admission(node.engine, self._info, node.paths, self._fetcher, self._request.tenant)
         if admission.ask(self._state, todo):
             # What failed before was kept for another try. Where it is in the way, it goes.
-            node.collect(self._state, self._info, short=True)
+            containers.collect(node, self._state, self._info, short=True)
             lines = admission.ask(self._state, todo)
             if lines:
                 raise NodeError("admit", "; ".join(lines))
@@ -268,8 +268,8 @@ class Transaction:
         self._engine_born = self._node.engine.birth()
         with self._steps("prepare"):
             self._node.reserve_disk()
-            self._node.limit_ports(self._state)
-            self._node.limit_tenants(self._info.cgroup_driver, self._state)
+            containers.limit_ports(self._node, self._state)
+            containers.limit_tenants(self._node, self._info.cgroup_driver, self._state)
             for entry in self._journal.entries:
                 if entry.new is not None and entry.new.image_id:
                     self._create(entry)
@@ -281,7 +281,7 @@ class Transaction:
             if entry.switches:
                 switch.link(self._node.paths, entry.new)
                 return
-            self._node.create(self._info, self._request.tenant, entry.new)
+            containers.create(self._node, self._info, self._request.tenant, entry.new)
 
     # -- the swap ---------------------------------------------------------------------------------------------------
 
@@ -416,8 +416,8 @@ class Transaction:
                         self._node.engine.start(item.name)
             with self._steps("collect"):
                 self._state.journal = None
-                self._node.limit_ports(self._state)
-                self._node.collect(self._state, self._info)
+                containers.limit_ports(self._node, self._state)
+                containers.collect(self._node, self._state, self._info)
         except NodeError as exc:
             self._report.note(f"committed, but not tidied up: {exc.message}")
 
@@ -495,5 +495,5 @@ class Transaction:
         self._node.give_reserve()
         journal, self._state.journal = self._state.journal, None
         for item in journal.trial() if journal else []:
-            self._node.forget_container(item.container)
-        self._node.limit_ports(self._state)
+            containers.forget(self._node, item.container)
+        containers.limit_ports(self._node, self._state)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, physical_ai.edge contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Asks what runs how it is, some time after its change: by its own probes, against the approved baseline."""
+"""Asks what runs how it is, some time after its change: by its own probes, against the approved baseline, and what it says."""
 
 from __future__ import annotations
 
@@ -11,15 +11,67 @@ import typing as t
 from .._core.baseline import Baseline
 from .._core.judge import RETRY
 from .._core.state import Deployment
-from . import secrets
+from . import ledger, secrets
+from .answers import find
 from .errors import NodeError
-from .node import Node
+from .node import LOCK_WAIT, Node
 from .probe_kinds import Context
 from .probes import Prober
+from .terminal import who
 
 TRIES = 3
 ROUND_SECONDS = 60.0
 """Longest time that one round of golden requests may take."""
+
+
+def health(node: Node, tenant: str) -> t.Dict[str, t.Any]:
+    """Whether what runs of a tenant is healthy now, by its own probes. Changes nothing."""
+    state = node.store.load()
+    dummy, dummy2, workloads = find(state, tenant)
+    found = {
+        name: look(node, item.current, item.baseline)
+        for name, item in sorted(workloads.items())
+        if item.current is not None
+    }
+    return {"healthy": all(item["healthy"] for item in found.values()), "workloads": found}
+
+
+def approve(node: Node, tenant: str, release: str) -> t.Dict[str, t.Any]:
+    """What the workloads of a release measured here is the baseline from now on. Doing it again changes nothing.
+
+    A workload that came with another release is left as it is: `workloads` has those that were approved, with their numbers.
+    """
+    with node.lock(LOCK_WAIT):
+        state = node.store.load()
+        dummy, entry, workloads = find(state, tenant)
+        chosen = {
+            name: item
+            for name, item in sorted(workloads.items())
+            if item.current is not None and item.current.release == release
+        }
+        changed = [name for name, item in chosen.items() if item.approve()]
+        numbers = {name: item.baseline for name, item in chosen.items()}
+        if changed:
+            node.store.save(state)
+            ledger.note(node.paths, "approve", tenant=tenant, release=release, baseline=numbers, who=who())
+    others = sorted({item.current.release for item in entry.workloads.values() if item.current is not None})
+    msg = (
+        f"approved: {', '.join(chosen)}"
+        if chosen
+        else f"nothing here is of release {release}; here is: {', '.join(others)}"
+    )
+    return {"tenant": tenant, "release": release, "changed": bool(changed), "workloads": numbers, "msg": msg}
+
+
+def logs(node: Node, scope: str, lines: int) -> t.List[str]:
+    dummy, dummy2, chosen = find(node.store.load(), scope)
+    result = []
+    for key, item in chosen.items():
+        if item.current is not None:
+            container = item.current.container
+            said = node.engine.logs(container, lines)
+            result += [f"{key}: {secrets.hide(node.paths, container, line)}" for line in said]
+    return result
 
 
 def look(node: Node, deployment: Deployment, approved: t.Mapping[str, float]) -> t.Dict[str, t.Any]:

@@ -13,7 +13,7 @@ import time
 import typing as t
 from dataclasses import dataclass, field
 
-from .._core.container import LABEL, tenant_network
+from .._core.names import LABEL, tenant_network
 from ._runner import Done, feed, run, run_to_null
 from .errors import NodeError, PortKept
 

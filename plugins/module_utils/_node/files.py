@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import fcntl
 import json
 import os
@@ -315,6 +314,8 @@ def sync_file_system(path: str) -> None:
         os.sync()
         return
     try:
+        import ctypes  # nothing else needs it, and most commands write nothing
+
         libc = ctypes.CDLL(None, use_errno=True)
         if libc.syncfs(descriptor) != 0:
             os.sync()

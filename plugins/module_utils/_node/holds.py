@@ -9,7 +9,7 @@ import os
 import re
 import typing as t
 
-from .._core.spec_fields import NAME
+from .._core.names import NAME
 from . import files, ledger, waiting
 from .errors import NodeError
 from .node import Node

@@ -1,51 +1,43 @@
 # Copyright: (c) 2026, physical_ai.edge contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the program does for its callers: apply, plan, revert, recover, and the answers for a person at the machine."""
+"""What the program does for its callers: apply, plan, deliver, recover."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import random
 import time
 import typing as t
-import uuid
 
 from .._core import outcome
 from .._core import plan as _plan
 from .._core import secrets as _secrets
 from .._core import spec as _spec
 from .._core.request import FETCH, PLAN, Request
-from .._core.state import Deployment, Journal, Refusal, State, Tenant, Workload
+from .._core.state import Journal, Refusal, State, Tenant, Workload
 from . import (
     admit,
-    checkup,
     clock,
+    containers,
     devices,
     files,
-    gpu_guard,
     holds,
     lease,
-    ledger,
     models,
     rotation,
-    secrets,
     trust,
     waiting,
 )
 from .change import Transaction
-from .errors import NodeError, NothingToDo
+from .errors import NodeError
 from .fetch import Fetcher, reference
-from .node import Node, Steps
+from .node import LOCK_WAIT, Node, Steps
 from .report import Report
 from .settle import ENGINE_WAIT, Settler
 
-LOCK_WAIT = 60.0
 SHORT_WAIT = 2.0
-DEVICE_WAIT = 600.0
-"""Seconds that news of a device waits for a change to end."""
 
 
 def make_plan(node: Node, state: State, request: Request) -> _plan.Plan:
@@ -314,9 +306,9 @@ def _settle(node: Node, state: State, name: str) -> t.Dict[str, t.Any]:
     state.journal = None
     if not committed:
         for container in new:
-            node.forget_container(container)
-    node.limit_ports(state)
-    node.collect(state, node.engine.info())
+            containers.forget(node, container)
+    containers.limit_ports(node, state)
+    containers.collect(node, state, node.engine.info())
     request = Request(id=journal.id, tenant=journal.tenant, release=journal.release, specs=[])
     report = Report(request, dataclasses.replace(_empty_plan(request), signer=journal.signer))
     if settler.problems:
@@ -371,7 +363,7 @@ def _recover_locked(node: Node, service_result: str, change: str, name: str) -> 
         return NOTHING_LEFT
     settler = Settler(node, state, Steps(node, state))
     settler.run()
-    node.limit_tenants(node.engine.info().cgroup_driver, state)
+    containers.limit_tenants(node, node.engine.info().cgroup_driver, state)
     name = outcome.BROKEN if settler.problems else (outcome.SUCCESS if settler.started else outcome.UNCHANGED)
     return {"class": name, "msg": "; ".join(settler.problems) or f"{len(settler.started)} containers started"}
 
@@ -427,221 +419,6 @@ def end_tenant(node: Node, tenant: str) -> t.List[str]:
         node.store.save(state)
         settler = Settler(node, state, Steps(node, state))
         settler.run()
-        node.collect(state, node.engine.info())
+        containers.collect(node, state, node.engine.info())
         node.store.save(state)
     return names
-
-
-def unseal(node: Node) -> t.List[str]:
-    """After a boot, before the engine starts; returns what cannot be unsealed, a line each."""
-    with node.lock(LOCK_WAIT):
-        return secrets.unseal_all(node.paths, node.store.load())
-
-
-def _find(state: State, scope: str) -> t.Tuple[str, Tenant, t.Dict[str, Workload]]:
-    """The tenant and workloads that TENANT or TENANT/WORKLOAD names."""
-    name, slash, workload = scope.partition("/")
-    known = (
-        ", ".join(
-            f"{tenant}/{item}" for tenant, entry in sorted(state.tenants.items()) for item in sorted(entry.workloads)
-        )
-        or "nothing"
-    )
-    tenant = state.tenants.get(name)
-    if tenant is None or (slash and workload not in tenant.workloads):
-        raise NodeError("state", f"there is no '{scope}' on this node; there is: {known}")
-    return name, tenant, {workload: tenant.workloads[workload]} if slash else tenant.workloads
-
-
-def revert_request(
-    node: Node,
-    scope: str,
-    who: str,
-    release: str = "",
-    reason: str = "",
-    rollout: t.Optional[t.Dict[str, t.Any]] = None,
-) -> Request:
-    """The request that puts the previous version of a tenant or workload back.
-
-    :param release: only what this release brought: its workloads that had no version before go away again.
-    :raises NothingToDo: where nothing of that release runs.
-    """
-    state = node.store.load()
-    if release and scope not in state.tenants:
-        raise NothingToDo("state", f"nothing of release {release} runs here")
-    name, tenant, chosen = _find(state, scope)
-    brought = {key for key, item in chosen.items() if item.current is not None and item.current.release == release}
-    targets = {
-        key: item.previous
-        for key, item in chosen.items()
-        if item.previous is not None and (not release or key in brought)
-    }
-    if release and not brought:
-        raise NothingToDo("state", f"nothing of release {release} runs here")
-    if not targets and not release:
-        raise NodeError("state", f"'{scope}' has no previous version on this node")
-    specs = []
-    for key, item in tenant.workloads.items():
-        deployment = targets.get(key) or (item.current if key not in brought else None)
-        if deployment is not None:
-            specs.append(deployment.spec)
-    return Request(
-        id=uuid.uuid4().hex,
-        tenant=name,
-        release=_release_before(tenant, targets.values()),
-        specs=specs,
-        remove_undeclared=bool(release),
-        revert=True,
-        who=who,
-        reason=reason,
-        rollout=rollout or {},
-    )
-
-
-def _release_before(tenant: Tenant, targets: t.Iterable[Deployment]) -> str:
-    found = max(targets, key=lambda item: item.sequence, default=None)
-    if found is not None:
-        return found.release
-    others = [version for version in tenant.releases if version != tenant.release]
-    return others[-1] if others else ""
-
-
-def after_revert(node: Node, request: Request, before: State) -> None:
-    """What a person took back is refused from then on, until it changes or is forced."""
-    with node.lock(LOCK_WAIT):
-        state = node.store.load()
-        workloads = state.tenants[request.tenant].workloads
-        for key, item in before.tenants[request.tenant].workloads.items():
-            now = workloads.get(key)
-            if item.current is None or (now and now.current and now.current.spec_digest == item.current.spec_digest):
-                continue
-            workloads.setdefault(key, Workload()).refuse(
-                Refusal(
-                    item.current.spec_digest,
-                    item.current.digest,
-                    item.current.release,
-                    "rollout" if request.rollout else "operator",
-                    _taken_back(request),
-                    state.sequence,
-                )
-            )
-        node.store.save(state)
-
-
-def _taken_back(request: Request) -> str:
-    where = f"by rollout {request.rollout['id']}" if request.rollout else f"at the node by {request.who}"
-    return f"taken back {where}" + (f": {request.reason}" if request.reason else "")
-
-
-def settle_devices(node: Node) -> t.List[str]:
-    """After a device came or went, a reload of systemd, an upgrade of packages, and at boot: every workload has the devices
-    that it asked for where they are there, can use the GPUs it was given, and the ledger says what was not so."""
-    with node.lock(DEVICE_WAIT):
-        state = node.store.load()
-        lines = devices.settle(node.paths, state)
-        return lines if state.journal is not None else [*lines, *gpu_guard.settle(node, state)]
-
-
-def status(node: Node) -> t.Dict[str, t.Any]:
-    """What runs here, what is held and what is under way. Works while the engine is down, and says so."""
-    state = node.store.load()
-    problem, containers = "", {}
-    try:
-        containers = {item.name: item for item in node.engine.containers()}
-    except NodeError as exc:
-        problem = exc.message
-    tenants: t.Dict[str, t.Any] = {}
-    for name, tenant in sorted(state.tenants.items()):
-        rows = {}
-        for key, item in sorted(tenant.workloads.items()):
-            found = containers.get(item.current.container) if item.current else None
-            rows[key] = {
-                "current": item.current.brief() if item.current else None,
-                "container": item.current.container if item.current else "",
-                "running": bool(found and found.running) if not problem else None,
-                "previous": item.previous.brief() if item.previous else None,
-                "refused": [dict(dataclasses.asdict(refusal), logs=list(refusal.logs)) for refusal in item.refused],
-                "measured": item.current.measured if item.current else {},
-                "baseline": item.baseline,
-            }
-        tenants[name] = {"release": tenant.release, "releases": tenant.releases, "workloads": rows, "last": tenant.last}
-    changes = _under_way(node, state)
-    return {
-        "engine": problem or "up",
-        "tenants": tenants,
-        "holds": node.store.holds(),
-        "leases": lease.everything(node.paths),
-        "devices": devices.overview(node.paths, state),
-        "change": changes[0] if changes else None,
-        "changes": changes,
-        "sequence": state.sequence,
-    }
-
-
-def _under_way(node: Node, state: State) -> t.List[t.Dict[str, t.Any]]:
-    """The change that is at work, and those that wait."""
-    found = [state.journal] if state.journal is not None else []
-    return [
-        {
-            "id": journal.id,
-            "tenant": journal.tenant,
-            "release": journal.release,
-            "step": journal.step,
-            "waiting": waiting.rows(node.paths, journal) if journal is not state.journal else [],
-        }
-        for journal in [*found, *waiting.waiting(node.paths, state)]
-    ] + [dict(item, release="", step="wait") for item in waiting.rotations(node.paths)]
-
-
-def approve(node: Node, tenant: str, release: str) -> t.Dict[str, t.Any]:
-    """What the workloads of a release measured here is the baseline from now on. Doing it again changes nothing.
-
-    A workload that came with another release is left as it is: `workloads` has those that were approved, with their numbers.
-    """
-    with node.lock(LOCK_WAIT):
-        state = node.store.load()
-        dummy, entry, workloads = _find(state, tenant)
-        chosen = {
-            name: item
-            for name, item in sorted(workloads.items())
-            if item.current is not None and item.current.release == release
-        }
-        changed = [name for name, item in chosen.items() if item.approve()]
-        numbers = {name: item.baseline for name, item in chosen.items()}
-        if changed:
-            node.store.save(state)
-            ledger.note(node.paths, "approve", tenant=tenant, release=release, baseline=numbers, who=who())
-    others = sorted({item.current.release for item in entry.workloads.values() if item.current is not None})
-    msg = (
-        f"approved: {', '.join(chosen)}"
-        if chosen
-        else f"nothing here is of release {release}; here is: {', '.join(others)}"
-    )
-    return {"tenant": tenant, "release": release, "changed": bool(changed), "workloads": numbers, "msg": msg}
-
-
-def health(node: Node, tenant: str) -> t.Dict[str, t.Any]:
-    """Whether what runs of a tenant is healthy now, by its own probes. Changes nothing."""
-    state = node.store.load()
-    dummy, dummy2, workloads = _find(state, tenant)
-    found = {
-        name: checkup.look(node, item.current, item.baseline)
-        for name, item in sorted(workloads.items())
-        if item.current is not None
-    }
-    return {"healthy": all(item["healthy"] for item in found.values()), "workloads": found}
-
-
-def logs(node: Node, scope: str, lines: int) -> t.List[str]:
-    dummy, dummy2, chosen = _find(node.store.load(), scope)
-    result = []
-    for key, item in chosen.items():
-        if item.current is not None:
-            container = item.current.container
-            said = node.engine.logs(container, lines)
-            result += [f"{key}: {secrets.hide(node.paths, container, line)}" for line in said]
-    return result
-
-
-def who() -> str:
-    return os.environ.get("SUDO_USER") or os.environ.get("USER") or f"uid {os.getuid()}"

@@ -13,7 +13,7 @@ import typing as t
 
 from .._core import models
 from .._core.state import Deployment, Journal, State
-from . import data, secrets, switch
+from . import containers, data, secrets, switch
 from .engine import Container, Info
 from .errors import NodeError, PortKept
 from .node import Node, Steps
@@ -168,7 +168,7 @@ class Settler:
 
     def _start(self, info: Info, current: t.Sequence[t.Tuple[str, Deployment]]) -> None:
         try:
-            self._node.limit_ports(self._state)
+            containers.limit_ports(self._node, self._state)
         except NodeError as exc:  # those of before the change are loaded
             self.problems.append(exc.message)
         stuck = self._start_all(info, current)
@@ -220,8 +220,8 @@ class Settler:
             except NodeError as exc:
                 if exc.cause == "engine":
                     raise
-                self._node.forget_container(item.container)
-        self._node.create(info, tenant, item)
+                containers.forget(self._node, item.container)
+        containers.create(self._node, info, tenant, item)
         self._node.engine.start(item.container)
 
     def _probe(self) -> None:

@@ -9,7 +9,7 @@ import contextlib
 import os
 import typing as t
 
-from .._core import container as _container
+from .._core import names as _names
 from .._core import tenants
 from ._runner import run
 from .errors import NodeError
@@ -26,7 +26,7 @@ def apply(policy: tenants.Policy, driver: str, names: t.Collection[str]) -> None
     """
     for name in sorted(names):
         share = (policy.shares or {}).get(name, {})
-        group = _container.cgroup_parent(name, driver)
+        group = _names.cgroup_parent(name, driver)
         if driver == "systemd":
             _slice(group, share)
         else:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import re
 import typing as t
-from xml.etree import ElementTree
 
 from . import pci, values
 from .values import Facts, Remarks
+
+if t.TYPE_CHECKING:
+    from xml.etree import ElementTree
 
 QUERY = ("index", "pci.bus_id", "compute_cap")
 

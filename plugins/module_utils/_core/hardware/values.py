@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import re
 import typing as t
-from xml.etree import ElementTree
+
+if t.TYPE_CHECKING:
+    from xml.etree import ElementTree
 
 Facts = t.Dict[str, t.Any]
 Remarks = t.List[str]
@@ -72,6 +74,8 @@ def from_json(text: str) -> t.Any:
 
 def from_xml(text: str) -> t.Tuple[t.Optional[ElementTree.Element], str]:
     """The root element, or None and why. Entities are refused: no device declares any, and old parsers expand them without end."""
+    from xml.etree import ElementTree  # only where a tool or a device says something in XML
+
     if "<!ENTITY" in text:
         return None, "it declares entities"
     try:

@@ -8,7 +8,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.physical_ai.edge.plugins.module_utils._core import admission, container, request, spec
+from ansible_collections.physical_ai.edge.plugins.module_utils._core import admission, container, names, request, spec
 from tests.unit.plugins.module_utils._core.specs import workload
 
 
@@ -138,9 +138,9 @@ def test_a_port_on_the_hosts_network_is_closed_unless_allowed() -> None:
 
 @pytest.mark.parametrize("tenant", ["t", "a" * 40, "quality-line-1"])
 def test_an_interface_has_a_name_that_the_kernel_takes(tenant: str) -> None:
-    name = container.bridge_interface(tenant)
+    name = names.bridge_interface(tenant)
     assert name.startswith("edge-") and len(name) <= 15
-    assert name != container.bridge_interface("other")
+    assert name != names.bridge_interface("other")
 
 
 def capacity(**more: t.Any) -> admission.Capacity:

@@ -13,7 +13,15 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.physical_ai.edge.plugins.module_utils._core.request import Request
-from ansible_collections.physical_ai.edge.plugins.module_utils._node import block, cli, holds, ledger, program, secrets
+from ansible_collections.physical_ai.edge.plugins.module_utils._node import (
+    block,
+    cli,
+    holds,
+    ledger,
+    ledger_command,
+    program,
+    secrets,
+)
 from ansible_collections.physical_ai.edge.plugins.module_utils._node.errors import NodeError
 from tests.unit.plugins.module_utils._node import test_rotation as rotating
 from tests.unit.plugins.module_utils._node import test_switch as switching
@@ -50,7 +58,7 @@ def test_a_tenant_is_cut_off_and_what_runs_goes_on(box: t.Any) -> None:
     assert not box.engine.events
     entry = ledger.read(box.paths)[-1]
     assert (entry["kind"], entry["scope"], entry["what"], entry["who"]) == ("block", "t", "blocked", "ann")
-    assert cli._entry(entry).startswith("t blocked by ann: tenant t: blocked; secrets taken away: t: plc, ")
+    assert ledger_command.entry(entry).startswith("t blocked by ann: tenant t: blocked; secrets taken away: t: plc, ")
     again = cut(box)
     assert not again["changed"] and again["msg"] == "tenant t: blocked already"
     box.scan()

@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.physical_ai.edge.plugins.module_utils._core import plan, spec
 from ansible_collections.physical_ai.edge.plugins.module_utils._core.request import Request
 from ansible_collections.physical_ai.edge.plugins.module_utils._core.state import Deployment, State, Workload
-from ansible_collections.physical_ai.edge.plugins.module_utils._node import cli, holds, ledger, program
+from ansible_collections.physical_ai.edge.plugins.module_utils._node import answers, holds, ledger, status_command
 from ansible_collections.physical_ai.edge.plugins.module_utils._node.change import Transaction
 from ansible_collections.physical_ai.edge.plugins.module_utils._node.engine import Engine, Info
 from ansible_collections.physical_ai.edge.plugins.module_utils._node.errors import NodeError
@@ -59,7 +59,7 @@ class Waiting:
             self.failure = exc
 
     def status(self) -> t.List[str]:
-        return list(cli._status_lines(program.status(Node(self.node.paths, Engine("false")))))
+        return list(status_command.lines(answers.status(Node(self.node.paths, Engine("false")))))
 
     def shown(self) -> t.List[str]:
         """What `edge status` says of it, as soon as it says something."""

@@ -12,7 +12,12 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.physical_ai.edge.plugins.module_utils._core.state import Entry, Journal, State
-from ansible_collections.physical_ai.edge.plugins.module_utils._node import cli, holds, ledger
+from ansible_collections.physical_ai.edge.plugins.module_utils._node import (
+    holds,
+    ledger,
+    ledger_command,
+    status_command,
+)
 from ansible_collections.physical_ai.edge.plugins.module_utils._node.errors import NodeError
 from ansible_collections.physical_ai.edge.plugins.module_utils._node.files import Paths
 from ansible_collections.physical_ai.edge.plugins.module_utils._node.node import Node
@@ -148,14 +153,14 @@ def test_many_writers_make_one_chain(node: Node) -> None:
     ],
 )  # fmt: skip
 def test_the_ledger_in_words(entry: t.Dict[str, t.Any], words: str) -> None:
-    assert cli._entry(entry) == words
+    assert ledger_command.entry(entry) == words
 
 
 def test_status_says_what_is_waited_for() -> None:
     row = {"workload": "app", "what": "idle probe", "reason": "coil 3 is 0", "since": 0, "until": 600, "then": "held"}
     change = {"id": "c", "tenant": "q", "release": "2", "step": "hold", "waiting": [row]}
     found = {"engine": "up", "tenants": {}, "devices": [], "holds": [], "changes": [change]}
-    lines = list(cli._status_lines(found))
+    lines = list(status_command.lines(found))
     assert lines[1] == "under way: release 2 of q, at step hold"
     assert lines[2].startswith("waiting for q/app (idle probe): coil 3 is 0; since ")
     assert lines[2].endswith(" at the latest, then held")

@@ -20,10 +20,12 @@ from ansible_collections.physical_ai.edge.plugins.module_utils._node import (
     change,
     checkup,
     cli,
+    containers,
     files,
     ledger,
     node_watch,
     program,
+    revert,
 )
 from ansible_collections.physical_ai.edge.plugins.module_utils._node.errors import NodeError
 from ansible_collections.physical_ai.edge.plugins.module_utils._node.node import Node
@@ -51,8 +53,7 @@ class Machine:
     def __init__(self, root: Path, serving: Serving) -> None:
         self.engine = FakeEngine(serving)
         self.node = Node(files.Paths(str(root)), self.engine)
-        # What needs a real engine, or 16 MiB of disk, is left out.
-        self.node.create = lambda _info, _tenant, item: self.engine.make(item.container)  # type: ignore[method-assign,assignment] # fake
+        # What needs 16 MiB of disk is left out, as is what needs a real engine.
         self.node.reserve_disk = lambda: None  # type: ignore[method-assign] # fake
         self.number = 0
         self.port = serving.port
@@ -101,6 +102,7 @@ def serving() -> t.Iterator[Serving]:
 @pytest.fixture
 def machine(tmp_path: Path, serving: Serving, monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.setattr(files, "sync_file_system", lambda _path: None)
+    monkeypatch.setattr(containers, "create", lambda node, _info, _tenant, item: node.engine.make(item.container))
     monkeypatch.setattr(change, "_WATCH", {"for": 0.0, "every": 0.01, "failures": 1})
     return Machine(tmp_path, serving)
 
@@ -134,7 +136,7 @@ def test_slower_releases_do_not_add_up_without_an_approval(machine: Machine) -> 
     assert (entry["measured"], entry["baseline"]) == ({"app": {FPS: 64}}, {"app": {FPS: 100}})
     assert "baseline 100: 0.6 times" in entry["reasons"]["app"]
     assert machine.workload.current.release == "2.0"  # type: ignore[union-attr] # it runs
-    approved = program.approve(machine.node, "t", "2.0")
+    approved = checkup.approve(machine.node, "t", "2.0")
     assert (approved["changed"], approved["workloads"]) == (True, {"app": {FPS: 80}})
     assert machine.entry()["kind"] == "approve"
     assert machine.deploy(Behaviour(fps=64), probes, approve=False)["class"] == "success"
@@ -146,7 +148,7 @@ def test_the_way_back_to_a_slower_version_is_open(machine: Machine) -> None:
     machine.deploy(Behaviour(fps=100), probes)
     assert machine.workload.baseline == {FPS: 100}
     machine.engine.coming = Behaviour(fps=50)
-    request = program.revert_request(machine.node, "t/app", "me")
+    request = revert.request_for(machine.node, "t/app", "me")
     state = machine.node.store.load()
     plan = program.make_plan(machine.node, state, request)
     result = Change(machine.node, state, machine.engine.info(), request, plan).run()
@@ -158,12 +160,12 @@ def test_the_way_back_to_a_slower_version_is_open(machine: Machine) -> None:
 def test_an_approval_is_of_what_runs_and_can_be_repeated(machine: Machine) -> None:
     machine.deploy(Behaviour(fps=100), machine.steady("metric", min=1), approve=False)
     assert machine.workload.baseline == {}
-    assert program.approve(machine.node, "t", "9.9")["workloads"] == {}
-    assert "here is: 1.0" in program.approve(machine.node, "t", "9.9")["msg"]
-    assert [program.approve(machine.node, "t", "1.0")["changed"] for _again in range(2)] == [True, False]
+    assert checkup.approve(machine.node, "t", "9.9")["workloads"] == {}
+    assert "here is: 1.0" in checkup.approve(machine.node, "t", "9.9")["msg"]
+    assert [checkup.approve(machine.node, "t", "1.0")["changed"] for _again in range(2)] == [True, False]
     assert machine.workload.baseline == {FPS: 100}
     with pytest.raises(NodeError, match="there is no 'x' on this node; there is: t/app"):
-        program.approve(machine.node, "x", "1.0")
+        checkup.approve(machine.node, "x", "1.0")
 
 
 def test_without_an_approved_number_the_running_version_stands_in(machine: Machine) -> None:
@@ -279,10 +281,10 @@ def test_what_could_be_reached_must_be_reached_again(machine: Machine, monkeypat
         assert told(good)["notes"] == [
             "reachability: 127.0.0.1:1 was not reachable before the change either: not judged"
         ]
-        healthy = program.health(machine.node, "t")
+        healthy = checkup.health(machine.node, "t")
         assert healthy["healthy"], healthy
         gone.close()
-        after = program.health(machine.node, "t")
+        after = checkup.health(machine.node, "t")
         assert not after["healthy"]
         reason = (
             f"reachability: 127.0.0.1:{ports[1]} was reachable before the change and is not now (Connection refused)"
@@ -305,7 +307,7 @@ def test_health_asks_again_and_changes_nothing(machine: Machine, monkeypatch: py
     behaviour = Behaviour(fps=100)
     machine.deploy(behaviour, machine.steady("metric", min_ratio_to_baseline=0.5))
     before = Path(machine.node.paths.state).read_bytes()
-    found = program.health(machine.node, "t")
+    found = checkup.health(machine.node, "t")
     assert found["healthy"] and found["workloads"]["app"]["measured"] == {FPS: 100}
     behaviour.fps = 20
     pauses: t.List[float] = []
@@ -315,10 +317,10 @@ def test_health_asks_again_and_changes_nothing(machine: Machine, monkeypatch: py
         behaviour.fps = 100 if len(pauses) == 2 else 20
 
     monkeypatch.setattr(checkup.time, "sleep", pause)
-    assert program.health(machine.node, "t")["healthy"] and len(pauses) == checkup.TRIES - 1
+    assert checkup.health(machine.node, "t")["healthy"] and len(pauses) == checkup.TRIES - 1
     behaviour.fps = 20
     monkeypatch.setattr(checkup.time, "sleep", lambda _seconds: None)
-    found = program.health(machine.node, "t")
+    found = checkup.health(machine.node, "t")
     assert not found["healthy"]
     assert found["workloads"]["app"]["reason"] == "metric fps is 20, baseline 100: 0.2 times, wanted at least 0.5"
     assert Path(machine.node.paths.state).read_bytes() == before
@@ -328,14 +330,14 @@ def test_health_asks_again_and_changes_nothing(machine: Machine, monkeypatch: py
 def test_health_without_steady_probes_is_that_of_startup_or_whether_it_runs(machine: Machine, startup: bool) -> None:
     probes = {"startup": {"tcp": {"port": machine.port}}} if startup else {}
     machine.deploy(Behaviour(), probes)
-    assert program.health(machine.node, "t") == {
+    assert checkup.health(machine.node, "t") == {
         "healthy": True,
         "workloads": {"app": {"healthy": True, "reason": "", "measured": {}, "baseline": {}, "notes": []}},
     }
     current = machine.workload.current
     assert current is not None
     machine.engine.stop(current.container, 1)
-    found = program.health(machine.node, "t")["workloads"]["app"]
+    found = checkup.health(machine.node, "t")["workloads"]["app"]
     assert not found["healthy"] and "ended by itself" in found["reason"]
 
 
@@ -343,7 +345,7 @@ def test_a_person_at_the_machine_asks_and_approves(machine: Machine, capsys: pyt
     machine.deploy(Behaviour(fps=100), machine.steady("metric", min=50), approve=False)
 
     def edge(*words: str) -> t.Tuple[int, str]:
-        arguments = cli._parser().parse_args(words)
+        arguments = cli.parse(words)
         return arguments.function(machine.node, arguments), capsys.readouterr().out
 
     assert edge("approve", "t", "--release", "1.0") == (0, "approved: app\n")

@@ -29,7 +29,10 @@ from ansible_collections.physical_ai.edge.plugins.module_utils._core.request imp
 from ansible_collections.physical_ai.edge.plugins.module_utils._core.state import STEPS as CHANGE_STEPS
 from ansible_collections.physical_ai.edge.plugins.module_utils._node import (
     _runner,
+    answers,
+    checkup,
     cli,
+    events,
     faults,
     files,
     holds,
@@ -41,6 +44,7 @@ from ansible_collections.physical_ai.edge.plugins.module_utils._node import (
     rotation,
     sealing,
     secrets,
+    status_command,
     waiting,
 )
 from ansible_collections.physical_ai.edge.plugins.module_utils._node._runner import Done
@@ -300,7 +304,7 @@ def test_a_release_whose_workload_says_its_secrets_does_not_spread_them(box: Box
     assert result["class"] == "reverted", result
     assert core.HIDDEN in json.dumps(result)
     box.well()
-    lines = program.logs(box.node, "t/web", 9)
+    lines = checkup.logs(box.node, "t/web", 9)
     assert lines and not any("pl4nted" in line or "second-line" in line for line in lines)
 
 
@@ -424,7 +428,7 @@ def test_others_have_their_turn_while_it_waits(busy: Box) -> None:
     assert program.deliver(busy.node, other)["class"] == "success", "another tenant's"
     program.recover(busy.node)
     assert not going.found
-    lines = list(cli._status_lines(program.status(busy.node)))
+    lines = list(status_command.lines(answers.status(busy.node)))
     assert "under way: other secrets of t, at step wait" in lines
     assert any(line.startswith("waiting for t/app (update lock): ") for line in lines)
     os.unlink(busy.paths.update_lock("t", "app"))
@@ -528,7 +532,7 @@ def test_force_is_cut_off_at_any_step(box: Box, monkeypatch: pytest.MonkeyPatch,
         box.boot += 1
         secrets._unsealed.clear()
         files.remove_tree(box.paths.run)
-        program.unseal(box.node)
+        events.unseal(box.node)
         with contextlib.suppress(NodeError):
             box.engine.restart_all()
     assert force(box)["class"] in ("success", "unchanged")
@@ -578,11 +582,11 @@ def test_a_cold_boot_brings_them_back_before_the_engine(box: Box) -> None:
     files.remove_tree(box.paths.run)
     secrets._unsealed.clear()
     box.boot += 1
-    assert program.unseal(box.node) == []
+    assert events.unseal(box.node) == []
     box.engine.restart_all()
     assert secrets.pull_credentials(box.paths, "t")
     box.well()
-    assert program.unseal(box.node) == [], "and again"
+    assert events.unseal(box.node) == [], "and again"
     box.well()
 
 
@@ -591,7 +595,7 @@ def test_what_cannot_be_unsealed_is_said_and_can_be_delivered_again(box: Box) ->
     secrets._unsealed.clear()
     files.remove_tree(box.paths.run)
     box.boot += 1
-    problems = program.unseal(box.node)
+    problems = events.unseal(box.node)
     assert any("t/app" in line and "deliver the secrets again" in line for line in problems), problems
     box.engine.have[box.current("app")].update(running=False)
     assert program.recover(box.node)["class"] == "broken"
@@ -639,7 +643,7 @@ def _power(box: Box) -> None:
     box.boot += 1
     secrets._unsealed.clear()
     files.remove_tree(box.paths.run)
-    program.unseal(box.node)
+    events.unseal(box.node)
     box.engine.restart_all()
     for name in ("app", "web"):
         assert {*box.uses(name).values()} <= {*box.stored().values()}, "a value on trial boots"

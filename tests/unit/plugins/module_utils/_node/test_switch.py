@@ -32,6 +32,7 @@ from ansible_collections.physical_ai.edge.plugins.module_utils._node import (
     node,
     probes,
     program,
+    revert,
 )
 from ansible_collections.physical_ai.edge.plugins.module_utils._node._runner import Done
 from ansible_collections.physical_ai.edge.plugins.module_utils._node.engine import Container, Engine, Image, Info
@@ -317,7 +318,7 @@ def test_after_a_change_the_last_known_time_moves(box: Box, monkeypatch: pytest.
 def test_revert_switches_back(box: Box) -> None:
     box.deploy(NEW)
     before, box.engine.events[:] = box.container, []
-    result = program.apply(box.node, program.revert_request(box.node, "t/app", "somebody"))
+    result = program.apply(box.node, revert.request_for(box.node, "t/app", "somebody"))
     assert (result["class"], result["workloads"]["app"]["action"]) == ("success", "switch")
     assert box.engine.events == [f"SIGUSR1 {before}"] and box.serves == OLD
     box.well()

@@ -14,7 +14,14 @@ import pytest
 from ansible_collections.physical_ai.edge.plugins.module_utils._core import spec
 from ansible_collections.physical_ai.edge.plugins.module_utils._core.request import Request
 from ansible_collections.physical_ai.edge.plugins.module_utils._core.state import Deployment, Workload
-from ansible_collections.physical_ai.edge.plugins.module_utils._node import cli, ledger, program, trust
+from ansible_collections.physical_ai.edge.plugins.module_utils._node import (
+    change_command,
+    cli,
+    ledger,
+    ledger_command,
+    program,
+    trust,
+)
 from ansible_collections.physical_ai.edge.plugins.module_utils._node.engine import Info
 from ansible_collections.physical_ai.edge.plugins.module_utils._node.errors import NodeError
 from ansible_collections.physical_ai.edge.plugins.module_utils._node.files import Paths
@@ -225,7 +232,7 @@ def test_the_plan_the_result_and_the_ledger_say_who_signed(
     assert result["class"] == "success" and result["signer"]["name"] == "ann@example.com"
     node.store.close(node.store.load(), "quality", result)
     assert ledger.read(node.paths)[-1]["signer"] == result["signer"]
-    assert cli._entry(ledger.read(node.paths)[-1]).startswith(
+    assert ledger_command.entry(ledger.read(node.paths)[-1]).startswith(
         "release 1.0 of quality, signed by ann@example.com: success"
     )
     assert plan(node, ask(), tmp_path, capsys)["untrusted"] == UNSIGNED
@@ -234,7 +241,7 @@ def test_the_plan_the_result_and_the_ledger_say_who_signed(
 def plan(node: Node, request: Request, folder: Path, capsys: pytest.CaptureFixture[str]) -> t.Dict[str, t.Any]:
     path = folder / "request.json"
     path.write_text(json.dumps(request.to_json()), encoding="utf-8")
-    assert cli._plan(node, cli._parser().parse_args(["plan", str(path)])) == 0
+    assert change_command._plan(node, cli.parse(["plan", str(path)])) == 0
     found: t.Dict[str, t.Any] = json.loads(capsys.readouterr().out)
     return found
 

@@ -17,7 +17,8 @@ import pytest
 from ansible_collections.physical_ai.edge.plugins.module_utils._core.request import FETCH, Request
 from ansible_collections.physical_ai.edge.plugins.module_utils._core.state import State
 from ansible_collections.physical_ai.edge.plugins.module_utils._node import (
-    cli,
+    answers,
+    containers,
     files,
     holds,
     launch,
@@ -26,6 +27,7 @@ from ansible_collections.physical_ai.edge.plugins.module_utils._node import (
     moment,
     probes,
     program,
+    status_command,
     waiting,
 )
 from ansible_collections.physical_ai.edge.plugins.module_utils._node.change import Transaction
@@ -87,7 +89,9 @@ class Site(Box):
         return self.state.tenants[tenant].last
 
     def status(self) -> t.List[str]:
-        return [line for line in cli._status_lines(program.status(self.node)) if line.startswith(("under", "waiting"))]
+        return [
+            line for line in status_command.lines(answers.status(self.node)) if line.startswith(("under", "waiting"))
+        ]
 
     def tidy(self) -> None:
         """Nothing is left over that could be in anybody's way."""
@@ -186,7 +190,7 @@ def test_several_wait_and_each_begins_when_it_may(site: Site) -> None:
         "waiting for a/app (update lock)",
         "waiting for b/app (update lock)",
     ]
-    found = program.status(site.node)
+    found = answers.status(site.node)
     assert found["change"] == found["changes"][0] and found["change"]["waiting"][0]["workload"] == "app"
     assert site.deploy(OLD, "c")["class"] == "success"
     site.free("b")
@@ -438,7 +442,7 @@ def test_what_was_fetched_stays_while_it_waits_and_when_it_is_held(site: Site, m
     def short_of_disk() -> None:
         with site.node.lock(1):
             state = site.state
-            site.node.collect(state, site.engine.info(), short=True)
+            containers.collect(site.node, state, site.engine.info(), short=True)
             site.node.store.save(state)
         assert model.exists()
         assert state.model_users()[model.parent.name] == ["a/app (change under way)"]
