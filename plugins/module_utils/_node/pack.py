@@ -158,7 +158,16 @@ MEMBERS = tuple(
 )
 """All that are imported above."""
 _SHEBANG = b"#!/usr/bin/env python3\n"
-_MAIN = "import sys\n\nfrom edge._node.cli import main\n\nsys.exit(main())\n"
+_MAIN = """import os
+import sys
+
+# A change may take hours, and another program may be put in the place of this one meanwhile: what is imported then is still of this.
+sys.path[0] = f"/proc/self/fd/{os.open(sys.path[0], os.O_RDONLY)}"
+
+from edge._node.cli import main
+
+sys.exit(main())
+"""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 

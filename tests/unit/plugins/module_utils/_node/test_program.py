@@ -43,6 +43,29 @@ def test_the_same_sources_make_the_same_program_and_it_runs(tmp_path: Path) -> N
     assert done.stdout.decode().strip() == version.VERSION
 
 
+LATE = """
+import os, runpy, sys
+program, other = sys.argv[1:3]
+sys.argv[1:] = ["--version"]
+try:
+    runpy.run_path(program, run_name="__main__")
+except SystemExit:
+    os.rename(other, program)
+from edge._node import node_watch
+"""
+
+
+def test_what_a_change_imports_late_is_of_the_program_that_it_began_with(tmp_path: Path) -> None:
+    """A change that waits for its moment goes on although the program was replaced by another version."""
+    program, other = tmp_path / "edge", tmp_path / "edge.new"
+    program.write_bytes(pack.build())
+    with zipfile.ZipFile(str(other), "w") as found:
+        found.writestr("edge/_node/node_watch.py", "raise SystemExit('the other one')")
+    argv = [sys.executable, "-c", LATE, str(program), str(other)]
+    done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=30, check=False)
+    assert (done.returncode, done.stderr) == (0, b"") and not other.exists()
+
+
 def test_the_version_is_that_of_the_collection() -> None:
     match = re.search(r"^version: (\S+)$", (ROOT / "galaxy.yml").read_text(encoding="utf-8"), re.MULTILINE)
     assert match is not None and match.group(1).strip('"') == version.VERSION
