@@ -62,7 +62,7 @@ def test_what_a_change_imports_late_is_of_the_program_that_it_began_with(tmp_pat
     with zipfile.ZipFile(str(other), "w") as found:
         found.writestr("edge/_node/node_watch.py", "raise SystemExit('the other one')")
     argv = [sys.executable, "-c", LATE, str(program), str(other)]
-    done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=30, check=False)
+    done = subprocess.run(argv, capture_output=True, timeout=30, check=False)
     assert (done.returncode, done.stderr) == (0, b"") and not other.exists()
 
 
