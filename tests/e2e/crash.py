@@ -244,7 +244,7 @@ class Patient:
     def answer(self, seconds: float = 30) -> dict[str, t.Any]:
         """What the one who submitted was told."""
         wait = f"while kill -0 $(cat {HERE}/pid) 2>/dev/null; do sleep 0.1; done; cat {HERE}/answer"
-        out = self._read(wait, seconds)
+        out = self.node.exec(wait, timeout=seconds).stdout
         said = self.node.exec(["cat", f"{HERE}/said"]).stdout.strip() if not out else ""
         return json.loads(out) if out else {"class": "", "msg": said}
 
@@ -279,15 +279,7 @@ class Patient:
     # -- what is there
 
     def look(self) -> Seen:
-        return Seen(json.loads(self._read(["python3", "-c", inspect.getsource(crash_look)])))
-
-    def _read(self, command: list[str] | str, seconds: float = 120) -> str:
-        """What a command says. Now and then the lab's engine loses the output of one that ends at once: asked again."""
-        for _again in range(3):
-            out = self.node.exec(command, timeout=seconds).stdout
-            if out:
-                break
-        return out
+        return Seen(json.loads(self.node.exec(["python3", "-c", inspect.getsource(crash_look)], timeout=120).stdout))
 
     def version(self) -> str:
         """The version that is current in the state file and answers on both ports, or nothing."""

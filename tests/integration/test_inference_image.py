@@ -19,6 +19,8 @@ from tests.lab import engine, inference_images, traffic
 from tests.lab.client import Traffic, load_pictures
 from tests.lab.inference_images import Inference
 
+pytestmark = pytest.mark.xdist_group("lab")  # the engine and its images are one
+
 
 def docker(*words: str) -> str:
     return subprocess.run(["docker", *words], check=True, capture_output=True, text=True, timeout=60).stdout.strip()

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import docker
 from docker import errors
+from docker.utils.socket import consume_socket_output, demux_adaptor, frames_iter
 
 from tests.lab.plan import LabError
 from tests.lab.progress import say, step
@@ -101,6 +102,23 @@ def client() -> docker.DockerClient:
     except errors.DockerException as exc:
         raise LabError(f"no container engine answers on this machine ({exc}): run `make lab-up` or {MANUAL}") from exc
     return found
+
+
+def execute(client: docker.DockerClient, container: str, argv: t.Sequence[str]) -> tuple[int, bytes, bytes]:
+    """Runs a command in a container, without standard input: its exit status, output and errors.
+
+    It begins when the client has read the head of the engine's answer: what comes together with the head, the client loses.
+    """
+    api = client.api
+    waiting = ["/bin/sh", "-c", 'read -r _ && exec "$@" </dev/null', "sh", *argv]
+    created = api.exec_create(container, waiting, stdin=True)
+    stream = api.exec_start(created["Id"], socket=True)
+    try:
+        os.write(stream.fileno(), b"\n")
+        out, err = consume_socket_output((demux_adaptor(*frame) for frame in frames_iter(stream, False)), demux=True)
+    finally:
+        stream.close()
+    return int(api.exec_inspect(created["Id"])["ExitCode"]), out or b"", err or b""
 
 
 def answers() -> bool:

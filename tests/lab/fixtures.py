@@ -13,6 +13,15 @@ if t.TYPE_CHECKING:
     from tests.lab import Lab
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where tests run side by side (xdist's loadgroup), those of the lab are one group, for there is one lab; others go by files."""
+    for item in items:
+        if "lab" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("lab"))
+        elif item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.name))
+
+
 @pytest.fixture(scope="session")
 def lab() -> Lab:
     """The lab, complete and healthy: what an earlier test broke is put right."""

@@ -14,7 +14,7 @@ import uuid
 import docker
 from docker import errors
 
-from tests.lab import files, services
+from tests.lab import engine, files, services
 from tests.lab.plan import LabError, LabPlan, NodePlan, node_environment
 
 BOOT_SECONDS = 120
@@ -134,16 +134,13 @@ class Node:
     def exec(self, cmd: list[str] | str, check: bool = True, timeout: float = 60) -> subprocess.CompletedProcess[str]:
         """Runs a command as root on the node, without its network. A string goes to the shell."""
         argv = ["/bin/sh", "-c", cmd] if isinstance(cmd, str) else list(cmd)
-        api = self._client.api
         # The limit is on the node: ending the request would leave the command running there.
         guarded = ["timeout", "-k", "5", str(timeout), *argv]
         try:
-            created = api.exec_create(self.container.id, guarded)
+            code, out, err = engine.execute(self._client, self.container.id, guarded)
         except errors.APIError as exc:
             raise LabError(f"{self.name} is switched off: nothing runs there until power-on") from exc
-        out, err = api.exec_start(created["Id"], demux=True)
-        code = int(api.exec_inspect(created["Id"])["ExitCode"])
-        stdout, stderr = ((part or b"").decode(errors="replace") for part in (out, err))
+        stdout, stderr = (part.decode(errors="replace") for part in (out, err))
         shown = cmd if isinstance(cmd, str) else shlex.join(cmd)
         if code in (124, 137) and check:
             raise LabError(f"{self.name}: `{shown}` did not end within {timeout} s")

@@ -174,10 +174,10 @@ class Registry:
             self._run(["tc", "qdisc", "del", "dev", _INTERFACE, "root"])
 
     def _run(self, argv: list[str]) -> bytes:
-        code, output = self._container.exec_run(argv)
+        code, output, said = engine.execute(self._client, self._container.id, argv)
         if code != 0:
-            raise LabError(f"registry: {' '.join(argv)}: {output.decode(errors='replace').strip()}")
-        return t.cast(bytes, output)
+            raise LabError(f"registry: {' '.join(argv)}: {(said or output).decode(errors='replace').strip()}")
+        return output
 
     def _port(self) -> str:
         container = self._container

@@ -106,10 +106,13 @@ class Vm:
         backing = ["-b", str(self.image.disk), "-F", "raw"]
         subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", *backing, str(self.overlay)], check=True)
 
-    def power_on(self) -> None:
-        """Start qemu on the overlay as it is; returns at once."""
+    def power_on(self, clock: str = "") -> None:
+        """Start qemu on the overlay as it is; returns at once.
+
+        :param clock: what the hardware clock says, as `2099-06-01T12:00:00` in UTC; without it, the time of this machine.
+        """
         # setpriv: a killed test run takes its machine with it.
-        command = ["setpriv", "--pdeathsig", "KILL", *self._command()]
+        command = ["setpriv", "--pdeathsig", "KILL", *self._command(), *(["-rtc", f"base={clock}"] if clock else [])]
         self.console.touch()
         with self.console.open("ab") as log:
             self._qemu = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)

@@ -143,8 +143,8 @@ def stop_labs(before: set[str]) -> None:
     subprocess.run([python, "-m", "tests.lab.engine", "down"], cwd=ROOT, env=environment(), check=False)
 
 
-def lab_tests(folder: str) -> Counts:
-    return pytest([folder, "-m", "not slow and not bench", "--durations=60", "--durations-min=10"])
+def lab_tests(folder: str, *more: str) -> Counts:
+    return pytest([folder, "-m", "not slow and not bench", "--durations=60", "--durations-min=10", *more])
 
 
 def bench() -> Counts:
@@ -168,7 +168,8 @@ STAGES: dict[str, Callable[[], Counts]] = {
     "lint": lint,
     "unit": unit,
     "sanity": sanity_tests,
-    "integration": lambda: engine_and(lambda: lab_tests("tests/integration")),
+    # Beside the lab, of which there is one, those whose nodes are folders.
+    "integration": lambda: engine_and(lambda: lab_tests("tests/integration", "-n", "2", "--dist", "loadgroup")),
     "molecule": lambda: engine_and(molecule),
     "e2e": lambda: engine_and(lambda: lab_tests("tests/e2e")),
     "bench": bench,
