@@ -13,6 +13,7 @@ if t.TYPE_CHECKING:
     from tests.lab import Lab
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist itself looks for groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where tests run side by side (xdist's loadgroup), those of the lab are one group, for there is one lab; others go by files."""
     for item in items:
