@@ -19,7 +19,7 @@ from tests.lab import engine, inference_images, traffic
 from tests.lab.client import Traffic, load_pictures
 from tests.lab.inference_images import Inference
 
-pytestmark = pytest.mark.xdist_group("lab")  # the engine and its images are one
+pytestmark = pytest.mark.lab
 
 
 def docker(*words: str) -> str:

@@ -18,7 +18,7 @@ from tests.lab import Lab, LabError, Node, engine, images
 from tests.lab.engine import LABS, ROOT
 from tests.lab.services import CHECKOUT, LABEL, PACKAGES, mine
 
-pytestmark = pytest.mark.xdist_group("lab")  # the engine too is one
+pytestmark = pytest.mark.lab
 REACH = "timeout 5 python3 -c 'import socket; socket.create_connection((\"registry.lab\", 5000), 3)'"
 BOTH = pytest.mark.parametrize("host", ["kiruna-cam01", "lulea-cam01"])
 

@@ -14,7 +14,7 @@ import pytest
 
 from tests.lab import engine, images
 
-pytestmark = pytest.mark.xdist_group("lab")  # the engine and its images are one
+pytestmark = pytest.mark.lab
 REQUEST = json.dumps({"inputs": [{"name": "image", "datatype": "FP32", "shape": [1, 64], "data": [0.0] * 64}]}).encode()
 
 

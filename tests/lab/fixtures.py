@@ -13,14 +13,11 @@ if t.TYPE_CHECKING:
     from tests.lab import Lab
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist itself looks for groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests run side by side (xdist's loadgroup), those of the lab are one group, for there is one lab; others go by files."""
+    """`-m lab` are those that need nodes, one after another, and others may run beside each other."""
     for item in items:
         if "lab" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("lab"))
-        elif item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
+            item.add_marker(pytest.mark.lab)
 
 
 @pytest.fixture(scope="session")

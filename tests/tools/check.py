@@ -143,8 +143,18 @@ def stop_labs(before: set[str]) -> None:
     subprocess.run([python, "-m", "tests.lab.engine", "down"], cwd=ROOT, env=environment(), check=False)
 
 
-def lab_tests(folder: str, *more: str) -> Counts:
-    return pytest([folder, "-m", "not slow and not bench", "--durations=60", "--durations-min=10", *more])
+SHORT = "not slow and not bench"
+TIMES = ("--durations=60", "--durations-min=10")
+
+
+def integration() -> Counts:
+    # Nodes that are folders are in nobody's way: side by side, and before those of the lab, which need the machine for themselves.
+    counts = pytest(["tests/integration", "-m", f"not lab and {SHORT}", "-n", "2", "--dist", "worksteal", *TIMES])
+    return counts + pytest(["tests/integration", "-m", f"lab and {SHORT}", *TIMES])
+
+
+def e2e() -> Counts:
+    return pytest(["tests/e2e", "-m", SHORT, *TIMES])
 
 
 def bench() -> Counts:
@@ -168,10 +178,9 @@ STAGES: dict[str, Callable[[], Counts]] = {
     "lint": lint,
     "unit": unit,
     "sanity": sanity_tests,
-    # Beside the lab, of which there is one, those whose nodes are folders.
-    "integration": lambda: engine_and(lambda: lab_tests("tests/integration", "-n", "2", "--dist", "loadgroup")),
+    "integration": lambda: engine_and(integration),
     "molecule": lambda: engine_and(molecule),
-    "e2e": lambda: engine_and(lambda: lab_tests("tests/e2e")),
+    "e2e": lambda: engine_and(e2e),
     "bench": bench,
 }
 
