@@ -51,10 +51,10 @@ class Gateway(threading.Thread):
                 self.said.append(ca_serve.serve(self.site.authority, connection.fileno(), connection.fileno()))
 
     def close(self) -> None:
-        # Closing alone does not wake the one who waits.
+        # Closing alone does not wake the one who waits, and who goes on after it would take the next socket of the same number.
         self._listening.shutdown(socket.SHUT_RDWR)
-        self._listening.close()
         self.join()
+        self._listening.close()
 
 
 class Pair:

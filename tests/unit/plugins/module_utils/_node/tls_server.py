@@ -61,4 +61,8 @@ class TlsServer:
             return hashlib.sha256(secured.getpeercert(binary_form=True) or b"").hexdigest()
 
     def close(self) -> None:
+        """Not before its thread has ended: that would go on with the next socket of the same number."""
+        with contextlib.suppress(OSError):  # closed before
+            self.socket.shutdown(socket.SHUT_RDWR)
+        self._thread.join(10)
         self.socket.close()
