@@ -158,6 +158,7 @@ def report(done: list[Round], figure: Figure) -> None:
 # -- every step
 
 
+@pytest.mark.slow
 @pytest.mark.must_show("A3")
 def test_power_and_engine(cut_off: list[Patient], figure: Figure, long_run: bool) -> None:
     """At the next start the node serves one whole version: with no controller and no network."""

@@ -382,6 +382,8 @@ def test_a_stage_waits_for_approval(fleet: tuple[Certified, Path]) -> None:
     assert renewed(site, before) == set(SITES)
 
 
+@pytest.mark.slow
+@pytest.mark.must_show("D1")
 def test_a_new_root_goes_stage_by_stage(fleet: tuple[Certified, Path]) -> None:
     """Each phase is halted by a canary that is not well, and goes on: new trust, leaves, and the old trust goes."""
     site, root = fleet
