@@ -6,11 +6,10 @@
 from __future__ import annotations
 
 import argparse
-import time
 
 from . import certificate_requests, certificates
 from .node import Node
-from .terminal import Commands, read, request_argument, say, show, table
+from .terminal import Commands, day, read, request_argument, say, say_table, show
 
 
 def _arguments(command: argparse.ArgumentParser) -> None:
@@ -37,15 +36,12 @@ def _certificates(node: Node, arguments: argparse.Namespace) -> int:
     if arguments.json:
         show(rows)
         return 0
-    lines = certificate_requests.lines(rows, lambda when: time.strftime("%Y-%m-%d", time.localtime(when)))
-    for line in table(lines) if rows else ["no certificate is wanted here"]:
-        say(line)
+    say_table(certificate_requests.lines(rows, day), "no certificate is wanted here")
     return 0
 
 
 def _certificate(node: Node, arguments: argparse.Namespace) -> int:
-    given = read(arguments.request)
-    show(certificate_requests.carry_out(node, given))
+    show(certificate_requests.carry_out(node, read(arguments.request)))
     return 0
 
 

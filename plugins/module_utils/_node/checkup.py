@@ -17,7 +17,6 @@ from .errors import NodeError
 from .node import LOCK_WAIT, Node
 from .probe_kinds import Context
 from .probes import Prober
-from .terminal import who
 
 TRIES = 3
 ROUND_SECONDS = 60.0
@@ -36,7 +35,7 @@ def health(node: Node, tenant: str) -> t.Dict[str, t.Any]:
     return {"healthy": all(item["healthy"] for item in found.values()), "workloads": found}
 
 
-def approve(node: Node, tenant: str, release: str) -> t.Dict[str, t.Any]:
+def approve(node: Node, tenant: str, release: str, who: str) -> t.Dict[str, t.Any]:
     """What the workloads of a release measured here is the baseline from now on. Doing it again changes nothing.
 
     A workload that came with another release is left as it is: `workloads` has those that were approved, with their numbers.
@@ -53,7 +52,7 @@ def approve(node: Node, tenant: str, release: str) -> t.Dict[str, t.Any]:
         numbers = {name: item.baseline for name, item in chosen.items()}
         if changed:
             node.store.save(state)
-            ledger.note(node.paths, "approve", tenant=tenant, release=release, baseline=numbers, who=who())
+            ledger.note(node.paths, "approve", tenant=tenant, release=release, baseline=numbers, who=who)
     others = sorted({item.current.release for item in entry.workloads.values() if item.current is not None})
     msg = (
         f"approved: {', '.join(chosen)}"

@@ -9,7 +9,7 @@ import argparse
 
 from . import checkup
 from .node import Node
-from .terminal import Commands, say, show
+from .terminal import Commands, say, show, who
 
 
 def _logs_arguments(command: argparse.ArgumentParser) -> None:
@@ -50,7 +50,7 @@ def _approve_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def _approve(node: Node, arguments: argparse.Namespace) -> int:
-    result = checkup.approve(node, arguments.tenant, arguments.release)
+    result = checkup.approve(node, arguments.tenant, arguments.release, who())
     if arguments.json:
         show(result)
     else:

@@ -12,7 +12,7 @@ import sys
 from . import clock
 from .errors import NodeError
 from .node import Node
-from .terminal import Commands, say, show, table, who
+from .terminal import Commands, say, say_table, show, who
 
 
 def _arguments(command: argparse.ArgumentParser) -> None:
@@ -44,8 +44,7 @@ def _clock(node: Node, arguments: argparse.Namespace) -> int:
     for line in filter(None, (found["msg"], found["asked"] and f"hosts: {found['asked']}")):
         say(line)
     if not arguments.set:
-        for line in table(clock.table(found)):
-            say(line)
+        say_table(clock.table(found))
     return 0
 
 

@@ -9,7 +9,7 @@ import argparse
 
 from . import devices, events
 from .node import Node
-from .terminal import Commands, say, show, table
+from .terminal import Commands, say, say_table, show
 
 
 def _arguments(command: argparse.ArgumentParser) -> None:
@@ -32,8 +32,7 @@ def _devices(node: Node, arguments: argparse.Namespace) -> int:
     for item in found:
         state = item.get("problem") or item.get("number") or item.get("endpoint") or "see requires.gpu"
         rows.append((item["name"], item["kind"], state, ", ".join(item["workloads"]) or "-"))
-    for line in table(rows) if len(rows) > 1 else ["no device has a name here (role devices)"]:
-        say(line)
+    say_table(rows, "no device has a name here (role devices)")
     return 0
 
 

@@ -6,11 +6,10 @@
 from __future__ import annotations
 
 import argparse
-import time
 
 from . import model_requests
 from .node import Node
-from .terminal import Commands, read, request_argument, say, show, table
+from .terminal import Commands, day, read, request_argument, say, say_table, show
 
 
 def _models_arguments(command: argparse.ArgumentParser) -> None:
@@ -23,17 +22,14 @@ def _models(node: Node, arguments: argparse.Namespace) -> int:
     if arguments.json:
         show(rows)
         return 0
-    lines = model_requests.lines(rows, lambda when: time.strftime("%Y-%m-%d", time.localtime(when)))
     if arguments.collect and rows:
         say("removed:")
-    for line in table(lines) if rows else ["nothing to remove" if arguments.collect else "no model is here"]:
-        say(line)
+    say_table(model_requests.lines(rows, day), "nothing to remove" if arguments.collect else "no model is here")
     return 0
 
 
 def _model(node: Node, arguments: argparse.Namespace) -> int:
-    given = read(arguments.request)
-    show(model_requests.carry_out(node, given))
+    show(model_requests.carry_out(node, read(arguments.request)))
     return 0
 
 

@@ -11,7 +11,7 @@ import os
 from .._core import secrets as _secrets
 from . import events, secrets
 from .node import Node
-from .terminal import Commands, complain, read_request, say, show, table
+from .terminal import Commands, complain, read_request, say, say_table, show
 
 
 def _arguments(command: argparse.ArgumentParser) -> None:
@@ -36,8 +36,7 @@ def _secrets_of(node: Node, arguments: argparse.Namespace) -> int:
     for row in rows:
         used = ", ".join(row["used_by"]) or "-"
         lines.append((row["tenant"], row["name"], row["version"] or "-", row["fingerprint"], used, row["sealed_by"]))
-    for line in table(lines) if rows else ["no secret is here (role secrets)"]:
-        say(line)
+    say_table(lines, "no secret is here (role secrets)")
     return 0
 
 

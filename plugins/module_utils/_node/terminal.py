@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import sys
+import time
 import typing as t
 
 from .errors import NodeError
@@ -40,6 +41,16 @@ def table(rows: t.Sequence[t.Sequence[str]]) -> t.Iterator[str]:
     widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
     for row in rows:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
+
+
+def say_table(rows: t.Sequence[t.Sequence[str]], nothing: str = "") -> None:
+    """:param rows: the heading first; where it is alone, `nothing` is said instead."""
+    for line in table(rows) if len(rows) > 1 else [nothing]:
+        say(line)
+
+
+def day(when: float) -> str:
+    return time.strftime("%Y-%m-%d", time.localtime(when))
 
 
 def no_arguments(dummy: argparse.ArgumentParser) -> None:

@@ -136,7 +136,7 @@ def test_slower_releases_do_not_add_up_without_an_approval(machine: Machine) -> 
     assert (entry["measured"], entry["baseline"]) == ({"app": {FPS: 64}}, {"app": {FPS: 100}})
     assert "baseline 100: 0.6 times" in entry["reasons"]["app"]
     assert machine.workload.current.release == "2.0"  # type: ignore[union-attr] # it runs
-    approved = checkup.approve(machine.node, "t", "2.0")
+    approved = checkup.approve(machine.node, "t", "2.0", "ann")
     assert (approved["changed"], approved["workloads"]) == (True, {"app": {FPS: 80}})
     assert machine.entry()["kind"] == "approve"
     assert machine.deploy(Behaviour(fps=64), probes, approve=False)["class"] == "success"
@@ -160,12 +160,12 @@ def test_the_way_back_to_a_slower_version_is_open(machine: Machine) -> None:
 def test_an_approval_is_of_what_runs_and_can_be_repeated(machine: Machine) -> None:
     machine.deploy(Behaviour(fps=100), machine.steady("metric", min=1), approve=False)
     assert machine.workload.baseline == {}
-    assert checkup.approve(machine.node, "t", "9.9")["workloads"] == {}
-    assert "here is: 1.0" in checkup.approve(machine.node, "t", "9.9")["msg"]
-    assert [checkup.approve(machine.node, "t", "1.0")["changed"] for _again in range(2)] == [True, False]
+    assert checkup.approve(machine.node, "t", "9.9", "ann")["workloads"] == {}
+    assert "here is: 1.0" in checkup.approve(machine.node, "t", "9.9", "ann")["msg"]
+    assert [checkup.approve(machine.node, "t", "1.0", "ann")["changed"] for _again in range(2)] == [True, False]
     assert machine.workload.baseline == {FPS: 100}
     with pytest.raises(NodeError, match="there is no 'x' on this node; there is: t/app"):
-        checkup.approve(machine.node, "x", "1.0")
+        checkup.approve(machine.node, "x", "1.0", "ann")
 
 
 def test_without_an_approved_number_the_running_version_stands_in(machine: Machine) -> None:
