@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.virtual import call, include_role, reached, run
+from tests.e2e.virtual import call, cut_and_power_on, include_role, reached, run
 from tests.lab import engine, images, oci
 from tests.lab.vm import Vm
 
@@ -68,12 +68,6 @@ class Box:
         """What the timer starts."""
         self.vm.exec("systemctl start physical-ai-certificates.service", timeout=300)
 
-    def boots(self, clock: str) -> None:
-        self.vm.power_cut()
-        self.vm.power_on(clock)
-        self.vm.wait_ssh()
-        self.vm.wait_for("docker info")
-
     def told(self, **more: t.Any) -> dict[str, t.Any]:
         """The next push brings the time of the controller."""
         return call(self.vm, "clock", controller_time=time.time(), **more)
@@ -89,7 +83,7 @@ def box(vm: Vm, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Box]:
     _deploy(vm)
     yield found
     vm.exec(f"edge clock --forget; rm -rf {PLACES}; rm -f /etc/physical-ai/clock.json", check=False)
-    found.boots("")
+    cut_and_power_on(vm)
 
 
 def _deploy(vm: Vm) -> None:
@@ -126,7 +120,7 @@ def test_a_boot_in_another_year_loses_nothing_and_the_next_push_renews(
     # It was sure of no time since this software was made: the boot cannot know better.
     services = "physical-ai-clock.service physical-ai-clock-look.timer"
     box.vm.exec(f"systemctl {'enable' if sets else 'disable'} {services}; edge clock --forget; sync")
-    box.boots(f"{year}-06-01T12:00:00")
+    cut_and_power_on(box.vm, f"{year}-06-01T12:00:00")
     assert box.answers() == "1"
     booted = box.date()
     assert sets or booted > time.time() + 12 * 365 * DAY, "the hardware clock counts"
@@ -151,7 +145,7 @@ def test_a_boot_in_another_year_loses_nothing_and_the_next_push_renews(
 def test_four_hundred_days_without_power(box: Box, figure: Figure) -> None:
     before = box.row()["installed"]["serial"]
     box.vm.exec("systemctl enable physical-ai-clock.service physical-ai-clock-look.timer; sync")
-    box.boots(time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() + 400 * DAY)))
+    cut_and_power_on(box.vm, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() + 400 * DAY)))
     try:
         assert box.answers() == "1"
         assert box.date() > time.time() + 399 * DAY

@@ -59,8 +59,9 @@ def call(vm: Vm, module: str, **options: t.Any) -> dict[str, t.Any]:
     return found
 
 
-def cut_and_power_on(vm: Vm) -> None:
+def cut_and_power_on(vm: Vm, clock: str = "") -> None:
+    """:param clock: as in `Vm.power_on`."""
     vm.power_cut()
-    vm.power_on()
+    vm.power_on(clock)
     vm.wait_ssh()
     vm.wait_for("docker info")
